@@ -1,0 +1,2 @@
+//! cache-server
+fn main() {}

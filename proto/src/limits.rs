@@ -1,0 +1,44 @@
+//! Every bound of the wire. A peer that exceeds one is closed with its reason.
+
+use std::time::Duration;
+
+/// Largest body of a message, bytes: a 4K MJPEG picture fits several times.
+pub const MESSAGE: usize = 16 << 20;
+
+/// Largest body before the hello is done, bytes: a stranger makes us buffer no more than this.
+pub const HELLO: usize = 4 << 10;
+
+/// Largest body of anything that is not a packet, a description or a catalogue, bytes.
+pub const CONTROL: usize = 64 << 10;
+
+/// Longest stream name, bytes of UTF-8.
+pub const NAME: usize = 128;
+
+/// Longest free text (title, reason, agent, token), bytes of UTF-8.
+pub const TEXT: usize = 512;
+
+/// Most tracks in a stream.
+pub const TRACKS: usize = 16;
+
+/// Largest codec configuration record (avcC, AudioSpecificConfig, ...), bytes.
+pub const CODEC_CONFIG: usize = 64 << 10;
+
+/// Most streams in one catalogue.
+pub const STREAMS: usize = 4096;
+
+/// Most nodes a stream may have passed through: longer chains are taken for loops.
+pub const PATH: usize = 16;
+
+/// Largest picture side, pixels.
+pub const PICTURE_SIDE: u32 = 16_384;
+
+/// Highest sample rate, Hz, and most channels of a sound track.
+pub const SAMPLE_RATE: u32 = 384_000;
+/// Most channels of a sound track.
+pub const CHANNELS: u16 = 32;
+
+/// A peer has this long to say its whole hello.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Control peers ping four times a second; one that is silent this long is gone.
+pub const CONTROL_IDLE: Duration = Duration::from_secs(15);
