@@ -77,7 +77,8 @@ impl Foreign {
             Some(Self::Rtsp)
         } else if first.starts_with(b"SSH-") {
             Some(Self::Ssh)
-        } else if first.len() >= 3 && matches!(first[0], 0x14..=0x17) && first[1] == 3 {
+        } else if matches!(first, [0x14..=0x17, 3, 1..=4, ..]) {
+            // Type, then version 3.1 to 3.4. (3.0 would be a fine length for a hello.)
             Some(Self::Tls)
         } else {
             None

@@ -200,15 +200,28 @@ impl DecodeError {
 
 /// Integers in their full width, little-endian: a few bytes more, but any language reads a header
 /// with one `struct.unpack`, and a packet's header has a fixed size.
-fn config() -> impl bincode::config::Config {
-    bincode::config::standard().with_fixed_int_encoding().with_limit::<{ limits::MESSAGE }>()
+fn config<const LIMIT: usize>() -> impl bincode::config::Config {
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+/// Reads a header and says how many bytes it took. A length inside it can claim no more than its
+/// body's class of size: a stranger's hello of 60 bytes must not make us allocate 16 MiB.
+fn read_header(body: &[u8]) -> Result<(Message, usize), bincode::error::DecodeError> {
+    use bincode::serde::decode_from_slice;
+    let length = body.len();
+    if length <= limits::HELLO {
+        decode_from_slice(body, config::<{ limits::HELLO }>())
+    } else if length <= limits::CONTROL {
+        decode_from_slice(body, config::<{ limits::CONTROL }>())
+    } else {
+        decode_from_slice(body, config::<{ limits::MESSAGE }>())
+    }
 }
 
 impl Message {
     /// Reads a body. The payload of a packet is a slice of `body`, not a copy.
     pub fn decode(body: Bytes) -> Result<Self, DecodeError> {
-        let (mut message, used): (Self, usize) =
-            bincode::serde::decode_from_slice(&body, config())?;
+        let (mut message, used) = read_header(&body)?;
         if let Self::Packet(packet) = &mut message {
             packet.payload = body.slice(used..);
         } else if used < body.len() {
@@ -231,7 +244,8 @@ impl Message {
         to.extend_from_slice(&[0; LENGTH_PREFIX]);
         let mut sink = Sink(to);
         #[allow(clippy::expect_used, reason = "writing to memory; every type here serialises")]
-        bincode::serde::encode_into_writer(self, &mut sink, config()).expect("encodes to memory");
+        bincode::serde::encode_into_writer(self, &mut sink, config::<{ limits::MESSAGE }>())
+            .expect("encodes to memory");
         if let Self::Packet(packet) = self {
             to.extend_from_slice(&packet.payload);
         }

@@ -253,7 +253,7 @@ impl Video {
         } else {
             (self.width, scale(self.height, den, num))
         };
-        if self.rotation % 180 == 0 { (w, h) } else { (h, w) }
+        if self.rotation.is_multiple_of(180) { (w, h) } else { (h, w) }
     }
 }
 
