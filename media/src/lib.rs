@@ -1,1 +1,20 @@
-//! media
+//! What knows codecs: pictures and sound to packets and back, and recordings.
+//!
+//! ```text
+//! decode    packets to pictures and sound
+//! encode    pictures and sound to packets
+//! record    packets to .mkv and .mp4 files, untouched
+//! picture   decoded pictures, their colours, fitting them into windows
+//! sound     decoded sound
+//! h264      NAL units, avcC records, parameter sets
+//! ```
+//!
+//! Everything here is blocking and `Send`; the only thing known of the network is `proto`'s types.
+
+pub mod decode;
+pub mod h264;
+pub mod picture;
+pub mod sound;
+
+pub use picture::Picture;
+pub use sound::Sound;
