@@ -10,6 +10,7 @@
 //! time      moments and offsets on peers' clocks, as types
 //! clock     a peer's clock estimated from pings
 //! conn      (feature `conn`) the above on a tokio socket
+//! dial      (feature `conn`) name, socket, hello; pings that keep a clock
 //! ```
 //!
 //! The crate is pure: bytes in, messages out, so a test drives it by hand. `docs/PROTOCOL.md` is
@@ -19,6 +20,8 @@ pub mod clock;
 pub mod close;
 #[cfg(feature = "conn")]
 pub mod conn;
+#[cfg(feature = "conn")]
+pub mod dial;
 pub mod frame;
 pub mod limits;
 pub mod message;
