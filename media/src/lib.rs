@@ -12,6 +12,7 @@
 //! Everything here is blocking and `Send`; the only thing known of the network is `proto`'s types.
 
 pub mod decode;
+pub mod encode;
 pub mod h264;
 pub mod picture;
 pub mod sound;

@@ -122,20 +122,21 @@ impl Picture {
         }
     }
 
-    /// This picture as 4:2:0 planes, which encoders take: the planes it has if they are that.
+    /// The pixels as 4:2:0 planes, which encoders take. Planes keep their matrix and range; RGB
+    /// gets the matrix usual for its size and television's range.
     #[must_use]
-    pub fn into_yuv420(self) -> Self {
-        if matches!(&self.pixels, Pixels::Yuv(yuv) if yuv.subsampling == Subsampling::Half) {
-            return self;
-        }
+    pub fn to_yuv420(&self) -> Yuv {
+        let (matrix, full_range) = match &self.pixels {
+            Pixels::Yuv(yuv) if yuv.subsampling == Subsampling::Half => return yuv.clone(),
+            Pixels::Yuv(yuv) => (yuv.matrix, yuv.full_range),
+            Pixels::Rgb(rgb) => {
+                let matrix = Matrix::from_coefficients(2, self.width, self.height);
+                return Yuv::from_rgb(rgb, self.width, self.height, matrix, false);
+            }
+        };
         let mut rgb = Vec::new();
         self.to_rgb(&mut rgb);
-        let (matrix, full_range) = match &self.pixels {
-            Pixels::Yuv(yuv) => (yuv.matrix, yuv.full_range),
-            Pixels::Rgb(_) => (Matrix::from_coefficients(2, self.width, self.height), false),
-        };
-        let pixels = Pixels::Yuv(Yuv::from_rgb(&rgb, self.width, self.height, matrix, full_range));
-        Self { pixels, ..self }
+        Yuv::from_rgb(&rgb, self.width, self.height, matrix, full_range)
     }
 }
 
