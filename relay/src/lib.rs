@@ -1,1 +1,37 @@
-//! relay
+//! What knows no codec: streams as logs of packets, viewers as cursors in them.
+//!
+//! ```text
+//! source   a stream in the making: Source (catalogue entry) and Writer (a run of packets)
+//! log      packets framed for the wire once, in segments that are written once
+//! store    the bytes of a segment: a memfd the kernel sends from, or memory elsewhere
+//! cursor   a viewer's place in a log: next bytes, gaps, the end
+//! outlet   the one door to a socket: sendfile where the system has it, vectored writes elsewhere
+//! fanout   a few tasks a log that serve all its cursors
+//! session  one connection: hello, then control, view or publish
+//! listen   sockets, limits on connections, the accept loop
+//! upstream an origin's streams pulled on demand; a stream pushed to a relay
+//! announce mDNS
+//! node     the catalogue and what all of the above share
+//! ```
+//!
+//! Data flows one way: `source -> log -> cursor -> outlet`. What flows back (viewers wanted, a key
+//! frame wanted) is state that the source watches, never a call against the stream.
+
+pub mod announce;
+mod cursor;
+mod fanout;
+pub mod limits;
+pub mod listen;
+mod log;
+mod node;
+mod outlet;
+mod retry;
+mod session;
+mod source;
+mod store;
+pub mod upstream;
+
+pub use limits::Limits;
+pub use log::AppendError;
+pub use node::{Config, NameTaken, Node};
+pub use source::{Source, Writer};

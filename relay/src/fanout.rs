@@ -1,0 +1,211 @@
+//! A few tasks a log that serve all its cursors.
+//!
+//! Each task (a shard, one a processor) is woken once for what was appended and then serves its
+//! viewers in a row. A viewer that keeps up costs one system call a bunch and no wake-up of its own.
+//! Only one whose socket is full gets a future that waits for it, until it has caught up again.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use proto::conn::now;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
+
+use crate::cursor::{Outcome, Viewer};
+use crate::log::Log;
+use crate::outlet::Outlet;
+
+/// Viewers served in a row before other tasks get their turn.
+const TURN: usize = 32;
+/// Viewers on their way to a shard.
+const QUEUE: usize = 64;
+
+/// Serves the viewers of one log. Dropping it lets the tasks end when their viewers have.
+pub(crate) struct Fanout {
+    shards: Vec<(mpsc::Sender<Seat>, Arc<Notify>)>,
+    next: AtomicUsize,
+}
+
+/// A viewer, and whom to tell when it is done.
+struct Seat {
+    viewer: Viewer,
+    done: oneshot::Sender<(Box<dyn Outlet>, Outcome)>,
+}
+
+impl Fanout {
+    /// Starts the shards of a log.
+    pub(crate) fn start(log: &Arc<Log>, stall: Duration) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = (0..processors.min(16)).map(|_| {
+            let (sender, arrivals) = mpsc::channel(QUEUE);
+            let poke = Arc::new(Notify::new());
+            tokio::spawn(Shard::new(log.clone(), stall).run(arrivals, poke.clone()));
+            (sender, poke)
+        });
+        Self { shards: shards.collect(), next: AtomicUsize::new(0) }
+    }
+
+    /// Serves `viewer` until it is done; gives its outlet back, or `None` if the service is over.
+    pub(crate) async fn serve(&self, viewer: Viewer) -> Option<Done> {
+        let (done, outcome) = oneshot::channel();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        let (shard, poke) = &self.shards[turn];
+        // A viewer is served once; where it is not, there is nobody to poke.
+        let _ = viewer.control.shard.set(poke.clone());
+        shard.send(Seat { viewer, done }).await.ok()?;
+        Some(outcome)
+    }
+}
+
+/// Comes when a viewer is done.
+pub(crate) type Done = oneshot::Receiver<(Box<dyn Outlet>, Outcome)>;
+
+struct Shard {
+    log: Arc<Log>,
+    stall: Duration,
+    /// Viewers that have all there is.
+    idle: Vec<Seat>,
+    /// Viewers whose socket is full.
+    busy: FuturesUnordered<CatchUp>,
+    /// When the first bunch is due that was held back.
+    due_us: Option<i64>,
+}
+
+impl Shard {
+    fn new(log: Arc<Log>, stall: Duration) -> Self {
+        Self { log, stall, idle: Vec::new(), busy: FuturesUnordered::new(), due_us: None }
+    }
+
+    async fn run(mut self, mut arrivals: mpsc::Receiver<Seat>, poke: Arc<Notify>) {
+        let mut changes = self.log.changes();
+        let mut open = true;
+        while open || !self.idle.is_empty() || !self.busy.is_empty() {
+            let due = self.due_us.map(|due| due.saturating_sub(now().0).max(0) as u64);
+            tokio::select! {
+                arrival = arrivals.recv(), if open => match arrival {
+                    Some(seat) => self.advance(seat),
+                    None => open = false,
+                },
+                Some((seat, outcome)) = self.busy.next(), if !self.busy.is_empty() => {
+                    self.settle(seat, outcome);
+                }
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    self.serve_idle().await;
+                }
+                () = poke.notified() => self.serve_idle().await,
+                () = wait_us(due) => self.serve_idle().await,
+            }
+        }
+    }
+
+    /// One round over all viewers that keep up.
+    async fn serve_idle(&mut self) {
+        self.due_us = None;
+        let now_us = now().0;
+        let mut kept = 0;
+        for turn in 0..self.idle.len() {
+            if turn % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            let viewer = &mut self.idle[kept].viewer;
+            if viewer.may_wait(now_us) {
+                if viewer.is_behind() {
+                    let due = viewer.due_us();
+                    self.due_us = Some(self.due_us.map_or(due, |first| first.min(due)));
+                }
+                kept += 1;
+                continue;
+            }
+            match poll_once(viewer) {
+                Poll::Ready(None) => kept += 1,
+                other => {
+                    // The last one takes its place; it comes next.
+                    let seat = self.idle.swap_remove(kept);
+                    match other {
+                        Poll::Ready(Some(outcome)) => seat.leave(outcome),
+                        _ => self.wait_for(seat),
+                    }
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, mut seat: Seat) {
+        match poll_once(&mut seat.viewer) {
+            Poll::Ready(outcome) => self.settle(seat, outcome),
+            Poll::Pending => self.wait_for(seat),
+        }
+    }
+
+    fn settle(&mut self, seat: Seat, outcome: Option<Outcome>) {
+        match outcome {
+            None => self.idle.push(seat),
+            Some(outcome) => seat.leave(outcome),
+        }
+    }
+
+    fn wait_for(&mut self, seat: Seat) {
+        let progress = seat.viewer.progress();
+        let deadline = Box::pin(tokio::time::sleep(self.stall));
+        let seat = Some(seat);
+        self.busy.push(CatchUp { seat, progress, deadline, stall: self.stall });
+    }
+}
+
+impl Seat {
+    fn leave(self, outcome: Outcome) {
+        // A session that is gone needs no answer.
+        let _ = self.done.send((self.viewer.outlet, outcome));
+    }
+}
+
+/// Advances without waiting: whoever is not done at once is waited for by a [`CatchUp`].
+fn poll_once(viewer: &mut Viewer) -> Poll<Option<Outcome>> {
+    viewer.poll_advance(&mut Context::from_waker(Waker::noop()))
+}
+
+async fn wait_us(us: Option<u64>) {
+    match us {
+        Some(us) => tokio::time::sleep(Duration::from_micros(us)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a viewer has all there is, is done, or has taken nothing for too long.
+struct CatchUp {
+    seat: Option<Seat>,
+    progress: (u64, u64, usize),
+    deadline: Pin<Box<Sleep>>,
+    stall: Duration,
+}
+
+impl Future for CatchUp {
+    type Output = (Seat, Option<Outcome>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        #[allow(clippy::expect_used, reason = "a future is not polled after it was ready")]
+        let mut seat = this.seat.take().expect("polled after it was ready");
+        if let Poll::Ready(outcome) = seat.viewer.poll_advance(cx) {
+            return Poll::Ready((seat, outcome));
+        }
+        let progress = seat.viewer.progress();
+        if progress != this.progress {
+            this.progress = progress;
+            this.deadline.as_mut().reset(Instant::now() + this.stall);
+        }
+        if this.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready((seat, Some(Outcome::Stalled)));
+        }
+        this.seat = Some(seat);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,195 @@
+//! The catalogue of streams and what the sessions of a process share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use proto::StreamInfo;
+use tokio::sync::watch;
+
+use crate::limits::{Budget, Limits};
+use crate::log::Bounds;
+use crate::session::Parked;
+use crate::source::{Facts, Source, Stream};
+
+/// How a node is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Its bounds.
+    pub limits: Limits,
+    /// Program and version, for the peers' logs.
+    pub agent: String,
+    /// Who knows it may push streams here; nobody may where there is none.
+    pub publish_token: Option<String>,
+}
+
+/// A name that is already in the catalogue, or cannot be a name.
+#[derive(Debug, thiserror::Error)]
+#[error("a stream named '{0}' cannot be added: the name is taken or not allowed")]
+pub struct NameTaken(pub String);
+
+/// A server or a relay: streams by name, and connections to them. Clones are the same node.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    config: Config,
+    streams: Mutex<BTreeMap<String, Arc<Stream>>>,
+    /// Pushed streams whose publisher is away.
+    parked: Mutex<BTreeMap<String, Parked>>,
+    catalogue: watch::Sender<u64>,
+    shutdown: watch::Sender<bool>,
+    budget: Arc<Budget>,
+    viewers: AtomicUsize,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// A node with no streams and no sockets.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let budget = Budget::new(config.limits.log_memory);
+        Self(Arc::new(Inner {
+            id: rand::random(),
+            config,
+            streams: Mutex::default(),
+            parked: Mutex::default(),
+            catalogue: watch::Sender::new(0),
+            shutdown: watch::Sender::new(false),
+            budget,
+            viewers: AtomicUsize::new(0),
+        }))
+    }
+
+    /// A number that tells this node from others, chosen at random when it started.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Program and version.
+    #[must_use]
+    pub fn agent(&self) -> &str {
+        &self.0.config.agent
+    }
+
+    /// The bounds in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.config.limits
+    }
+
+    /// Ends all sessions with a word to their peers; [`Node::serve`] returns when they have ended.
+    pub fn shut_down(&self) {
+        self.0.shutdown.send_replace(true);
+    }
+
+    /// Returns when the node is told to shut down.
+    pub async fn stopped(&self) {
+        // The sender lives as long as the node: there is always an answer.
+        let _ = self.0.shutdown.subscribe().wait_for(|down| *down).await;
+    }
+
+    /// Adds a stream that this process makes; its name must be new.
+    ///
+    /// # Errors
+    /// [`NameTaken`].
+    pub fn add_stream(&self, name: &str, title: &str, live: bool) -> Result<Source, NameTaken> {
+        let title = title.to_owned();
+        self.add(name, Facts { title, live, path: vec![self.0.id], ..Facts::default() })
+    }
+
+    pub(crate) fn add(&self, name: &str, facts: Facts) -> Result<Source, NameTaken> {
+        let mut streams = self.streams();
+        let full = streams.len() >= proto::limits::STREAMS;
+        if full || streams.contains_key(name) || !proto::stream::is_valid_name(name) {
+            return Err(NameTaken(name.to_owned()));
+        }
+        let stream = Stream::new(name, facts);
+        streams.insert(name.to_owned(), stream.clone());
+        drop(streams);
+        self.catalogue_changed();
+        Ok(Source::new(self.clone(), stream))
+    }
+
+    pub(crate) fn remove(&self, stream: &Arc<Stream>) {
+        let mut streams = self.streams();
+        if streams.get(&stream.name).is_some_and(|there| Arc::ptr_eq(there, stream)) {
+            streams.remove(&stream.name);
+        }
+        drop(streams);
+        self.catalogue_changed();
+    }
+
+    /// All streams, sorted by name.
+    #[must_use]
+    pub fn catalogue(&self) -> Vec<StreamInfo> {
+        self.streams().values().map(|stream| stream.info()).collect()
+    }
+
+    /// Changes whenever the catalogue does.
+    #[must_use]
+    pub fn catalogue_changes(&self) -> watch::Receiver<u64> {
+        self.0.catalogue.subscribe()
+    }
+
+    pub(crate) fn catalogue_changed(&self) {
+        self.0.catalogue.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
+        self.streams().get(name).cloned()
+    }
+
+    /// The only stream, or how many there are.
+    pub(crate) fn only_stream(&self) -> Result<Arc<Stream>, usize> {
+        let streams = self.streams();
+        match streams.values().next() {
+            Some(stream) if streams.len() == 1 => Ok(stream.clone()),
+            _ => Err(streams.len()),
+        }
+    }
+
+    pub(crate) fn log_bounds(&self) -> Bounds {
+        Bounds {
+            budget: self.0.budget.clone(),
+            stream_memory: self.limits().stream_memory,
+            max_lag: self.limits().max_lag,
+        }
+    }
+
+    pub(crate) fn publish_token(&self) -> Option<&str> {
+        self.0.config.publish_token.as_deref()
+    }
+
+    pub(crate) fn parked(&self) -> MutexGuard<'_, BTreeMap<String, Parked>> {
+        self.0.parked.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Takes one of the viewers' places, if there is one.
+    pub(crate) fn take_place(&self) -> Option<Place> {
+        let limit = self.limits().viewers;
+        let take = |taken: usize| (taken < limit).then_some(taken + 1);
+        let taken = self.0.viewers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.is_ok().then(|| Place(self.clone()))
+    }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Stream>>> {
+        self.0.streams.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// One of the viewers' places; given back when dropped.
+pub(crate) struct Place(Node);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,129 @@
+//! The one door to a socket. The kernel sends straight from a segment's file where it can
+//! (`sendfile(2)` on Linux); elsewhere, and for streams that are no sockets, slices are written.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use crate::store::Store;
+
+/// Takes a viewer's bytes.
+pub(crate) trait Outlet: Send {
+    /// Sends from a segment; the number of bytes taken, at least one.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        store: &Store,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Sends a few bytes of this viewer's own; the number of bytes taken.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Says that nothing follows.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// Any byte stream: tests drive sessions without sockets.
+#[cfg(test)]
+pub(crate) struct Stream<W>(pub(crate) W);
+
+#[cfg(test)]
+impl<W: AsyncWrite + Send + Unpin> Outlet for Stream<W> {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        store: &Store,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        poll_write_slices(&mut self.0, cx, &store.read(offset, length)?)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        some(ready!(Pin::new(&mut self.0).poll_write(cx, bytes)))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Outlet for OwnedWriteHalf {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        store: &Store,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        match store {
+            #[cfg(target_os = "linux")]
+            Store::File(file) => poll_sendfile(self.as_ref(), cx, file, offset, length),
+            Store::Memory(_) => poll_write_slices(self, cx, &store.read(offset, length)?),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        some(ready!(AsyncWrite::poll_write(Pin::new(self), cx, bytes)))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_shutdown(Pin::new(self), cx)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn poll_sendfile(
+    socket: &tokio::net::TcpStream,
+    cx: &mut Context<'_>,
+    file: &std::fs::File,
+    offset: u64,
+    length: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        // Tried before asking for readiness: a viewer that keeps up costs one system call.
+        let sent = socket.try_io(tokio::io::Interest::WRITABLE, || {
+            let mut at = offset;
+            Ok(rustix::fs::sendfile(socket, file, Some(&mut at), length)?)
+        });
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready!(socket.poll_write_ready(cx))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return some(other),
+        }
+    }
+}
+
+fn poll_write_slices<W: AsyncWrite + Unpin>(
+    to: &mut W,
+    cx: &mut Context<'_>,
+    slices: &[Bytes],
+) -> Poll<io::Result<usize>> {
+    let slices: Vec<IoSlice<'_>> = slices.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    some(ready!(Pin::new(to).poll_write_vectored(cx, &slices)))
+}
+
+/// A socket that takes nothing without saying why will not take the rest either.
+fn some(sent: io::Result<usize>) -> Poll<io::Result<usize>> {
+    Poll::Ready(match sent {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        other => other,
+    })
+}
+
+/// Sends all of `bytes`.
+pub(crate) async fn write_all(outlet: &mut dyn Outlet, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = std::future::poll_fn(|cx| outlet.poll_write(cx, bytes)).await?;
+        bytes = &bytes[sent..];
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! A control connection: the clock and the catalogue.
+
+use std::time::Duration;
+
+use proto::conn::{ConnError, now};
+use proto::message::{Catalog, Pong};
+use proto::{Message, limits};
+
+use super::{End, Peer};
+use crate::node::Node;
+
+/// A follower gets the catalogue at most this often, however fast it changes.
+const CATALOGUE_PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn run(node: &Node, peer: &mut Peer) -> End {
+    match talk(node, peer).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, End> {
+    let mut changes = node.catalogue_changes();
+    let mut following = false;
+    let mut not_before = tokio::time::Instant::now();
+    loop {
+        let changed = async {
+            tokio::time::sleep_until(not_before).await;
+            changes.changed().await
+        };
+        tokio::select! {
+            // Pings come four times a second: silence means the peer is gone.
+            message = peer.reader.read_within(limits::CONTROL_IDLE) => match message? {
+                Message::Ping(ping) => {
+                    let received_us = now();
+                    let pong = Pong { ping_sent_us: ping.sent_us, received_us, sent_us: now() };
+                    peer.write(&Message::Pong(pong)).await?;
+                }
+                Message::List(list) => {
+                    following = list.follow;
+                    changes.mark_unchanged();
+                    peer.write(&catalogue(node)).await?;
+                }
+                other => {
+                    return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Ping or List" }.into());
+                }
+            },
+            changed = changed, if following => {
+                if changed.is_err() {
+                    return Err(End::Gone);
+                }
+                not_before = tokio::time::Instant::now() + CATALOGUE_PAUSE;
+                peer.write(&catalogue(node)).await?;
+            }
+        }
+    }
+}
+
+fn catalogue(node: &Node) -> Message {
+    Message::Catalog(Catalog { streams: node.catalogue() })
+}

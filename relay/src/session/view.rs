@@ -1,0 +1,187 @@
+//! A viewer's connection: one stream at a time, until it has seen enough.
+
+use std::sync::Arc;
+
+use proto::conn::ConnError;
+use proto::message::Subscribe;
+use proto::{CloseCode, Message};
+use tokio::time::timeout;
+
+use super::{End, Peer, shutting_down};
+use crate::cursor::{Control, Outcome, Viewer};
+use crate::node::{Node, Place};
+use crate::source::{Joined, Stream};
+
+/// A viewer that buffers so much may be served in bunches of a quarter of it, but not longer ones.
+const LONGEST_BUNCH_US: i64 = 250_000;
+
+/// Serves subscriptions to their end. `only` is the stream of a connection on which this node
+/// publishes: whatever the other side calls it, it gets that one.
+pub(crate) async fn run(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -> End {
+    loop {
+        if let Err(end) = Box::pin(subscription(node, peer, only)).await {
+            return end;
+        }
+    }
+}
+
+/// The stream a node publishes on a connection, and the ear of whoever serves it.
+pub(crate) struct Publishing {
+    pub(crate) stream: Arc<Stream>,
+    /// The control of the viewer being served, for messages to it alone.
+    pub(crate) current: std::sync::Mutex<Option<Arc<Control>>>,
+}
+
+async fn subscription(
+    node: &Node,
+    peer: &mut Peer,
+    only: Option<&Publishing>,
+) -> Result<(), End> {
+    let message = tokio::select! {
+        message = peer.reader.read() => message?,
+        () = node.stopped() => return Err(shutting_down()),
+    };
+    let wanted = match message {
+        Message::Subscribe(wanted) => wanted,
+        // Either may have crossed with the end of the stream.
+        Message::Unsubscribe | Message::KeyFrameWanted => return Ok(()),
+        other => {
+            return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Subscribe" }.into());
+        }
+    };
+    let place = node.take_place().ok_or_else(|| full(node))?;
+    let stream = match only {
+        Some(publishing) => publishing.stream.clone(),
+        None => find(node, &wanted)?,
+    };
+    let joined = wait_for_run(node, peer, &stream).await?;
+    let control = Arc::new(Control::default());
+    if let Some(publishing) = only {
+        let mut current = publishing.current.lock().unwrap_or_else(|e| e.into_inner());
+        *current = Some(control.clone());
+    }
+    watch(node, peer, &joined, &wanted, control, place).await
+}
+
+fn full(node: &Node) -> End {
+    let reason = format!(
+        "{} viewers are watching here, the most this node takes (--max-viewers raises it)",
+        node.limits().viewers
+    );
+    End::Refuse(CloseCode::TooManyViewers, reason)
+}
+
+fn find(node: &Node, wanted: &Subscribe) -> Result<Arc<Stream>, End> {
+    let names = || {
+        let names: Vec<String> = node.catalogue().into_iter().map(|info| info.name).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    match &wanted.stream {
+        Some(name) => node.stream(name).ok_or_else(|| {
+            let reason = format!("there is no stream named '{name}' here; there are: {}", names());
+            End::Refuse(CloseCode::NoSuchStream, reason)
+        }),
+        None => node.only_stream().map_err(|count| match count {
+            0 => End::Refuse(CloseCode::NoSuchStream, "there is no stream here yet".to_owned()),
+            _ => {
+                let reason = format!("there are several streams, choose one of: {}", names());
+                End::Refuse(CloseCode::AmbiguousStream, reason)
+            }
+        }),
+    }
+}
+
+/// Waits for the stream's source to start, as long as the peer does.
+async fn wait_for_run(node: &Node, peer: &mut Peer, stream: &Arc<Stream>) -> Result<Joined, End> {
+    let patience = node.limits().start;
+    let mut joining = Box::pin(timeout(patience, stream.join()));
+    loop {
+        tokio::select! {
+            joined = &mut joining => {
+                let unavailable = || {
+                    let reason = format!(
+                        "the source of '{}' has not started within {} s; it may be away, try again later",
+                        stream.name, patience.as_secs()
+                    );
+                    End::Refuse(CloseCode::Unavailable, reason)
+                };
+                return joined.ok().flatten().ok_or_else(unavailable);
+            }
+            message = peer.reader.read() => match message? {
+                Message::Unsubscribe => {
+                    drop(joining);
+                    peer.write(&Message::End).await?;
+                    return Err(End::Gone);
+                }
+                Message::KeyFrameWanted => {}
+                other => return Err(out_of_order(&other)),
+            },
+            () = node.stopped() => return Err(shutting_down()),
+        }
+    }
+}
+
+fn out_of_order(message: &Message) -> End {
+    ConnError::OutOfOrder { got: message.kind(), expected: "Unsubscribe or KeyFrameWanted" }.into()
+}
+
+/// Hands the socket to the fan-out and listens to the viewer until one of them is done.
+async fn watch(
+    node: &Node,
+    peer: &mut Peer,
+    joined: &Joined,
+    wanted: &Subscribe,
+    control: Arc<Control>,
+    _place: Place,
+) -> Result<(), End> {
+    let (Some(run), Some(outlet)) = (joined.run(), peer.outlet.take()) else {
+        return Err(End::Gone);
+    };
+    let bunch_us = (i64::from(wanted.buffer_us) / 4).min(LONGEST_BUNCH_US);
+    let viewer = Viewer::join(run.log.clone(), outlet, control.clone(), bunch_us);
+    let Some(mut done) = run.fanout.serve(viewer).await else { return Err(End::Gone) };
+    let mut end = None;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut done => break outcome,
+            message = peer.reader.read(), if end.is_none() => match message {
+                Ok(Message::Unsubscribe) => {
+                    control.leave();
+                }
+                Ok(Message::KeyFrameWanted) => run.log.want_key_frame(),
+                Ok(other) => {
+                    end = Some(out_of_order(&other));
+                    control.leave();
+                }
+                Err(error) => {
+                    end = Some(End::from(error));
+                    match end {
+                        Some(End::Gone) => control.kill(),
+                        _ => control.leave(),
+                    }
+                }
+            },
+            () = node.stopped(), if end.is_none() => {
+                end = Some(shutting_down());
+                control.leave();
+            }
+        }
+    };
+    let Ok((outlet, outcome)) = outcome else { return Err(End::Gone) };
+    peer.outlet = Some(outlet);
+    match (end, outcome) {
+        (Some(end), _) => Err(end),
+        (None, Outcome::Ended) => Ok(()),
+        (None, Outcome::Left) => peer.write(&Message::End).await,
+        (None, Outcome::Stalled) => {
+            let reason = format!(
+                "nothing of the stream was taken for {} s",
+                node.limits().stall.as_secs()
+            );
+            tracing::info!("{}: closed, {reason}", peer.name);
+            // In the middle of a message there is no place for a word.
+            Err(End::Gone)
+        }
+        (None, Outcome::Broken) => Err(End::Gone),
+    }
+}

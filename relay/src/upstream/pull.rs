@@ -1,0 +1,223 @@
+//! An origin: its catalogue followed on a control connection, its streams received on demand.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use proto::clock::Filter;
+use proto::dial::{DialError, Dialled, dial, keep_clock};
+use proto::message::List;
+use proto::{Message, Role, StreamInfo, limits};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::receive::{Receiver, Restamp, unwatched};
+use crate::node::Node;
+use crate::retry::Backoff;
+use crate::session::{End, Peer};
+use crate::source::{Facts, Source};
+
+/// An origin as its streams see it.
+#[derive(Clone)]
+struct Origin {
+    address: String,
+    clock: Arc<Mutex<Filter>>,
+    /// Whether its control connection is up and its clock known.
+    alive: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Offers every stream of the node at `address` (`HOST` or `HOST:PORT`) here, for as long as
+    /// this node runs. Lost connections are dialled again; meanwhile viewers hold the picture.
+    ///
+    /// # Errors
+    /// The first connection failed in a way that waiting does not mend (a wrong address, another
+    /// protocol). Everything else is tried again.
+    pub async fn pull(&self, address: &str) -> Result<(), DialError> {
+        let origin = Origin {
+            address: address.to_owned(),
+            clock: Arc::default(),
+            alive: watch::Sender::new(false),
+        };
+        let mut streams = Streams { node: self.clone(), origin, pulled: HashMap::new() };
+        tokio::select! {
+            error = streams.follow() => Err(error),
+            () = self.stopped() => Ok(()),
+        }
+    }
+}
+
+struct Streams {
+    node: Node,
+    origin: Origin,
+    /// By their names at the origin.
+    pulled: HashMap<String, Pulled>,
+}
+
+/// A stream that is offered here; its task ends with it.
+struct Pulled {
+    source: Arc<Source>,
+    task: AbortHandle,
+}
+
+impl Drop for Pulled {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Streams {
+    async fn follow(&mut self) -> DialError {
+        let mut backoff = Backoff::default();
+        let address = self.origin.address.clone();
+        let mut reached = false;
+        loop {
+            match dial(&address, Role::Control, None, self.node.agent()).await {
+                Ok(dialled) if dialled.welcome.node == self.node.id() => {
+                    let reason = "this is the relay itself; --origin names another node".to_owned();
+                    return DialError::Closed { peer: address, code: None, reason };
+                }
+                Ok(dialled) => {
+                    reached = true;
+                    backoff.reset();
+                    tracing::info!("origin {address}: connected ({})", dialled.welcome.agent);
+                    let error = self.talk(dialled).await;
+                    tracing::warn!("origin {address}: lost ({error}), dialling again");
+                }
+                Err(error) if !reached && !error.worth_retrying() => return error,
+                Err(error) => tracing::warn!("origin: {error}; dialling again"),
+            }
+            self.origin.alive.send_replace(false);
+            backoff.wait().await;
+        }
+    }
+
+    /// Follows the catalogue and keeps the clock until the connection is lost.
+    async fn talk(&mut self, mut dialled: Dialled) -> proto::conn::ConnError {
+        *self.origin.clock.lock().unwrap_or_else(|e| e.into_inner()) = Filter::new();
+        if let Err(error) = dialled.writer.write(&Message::List(List { follow: true })).await {
+            return error;
+        }
+        let clock = self.origin.clock.clone();
+        keep_clock(&mut dialled, &clock, |message| {
+            if let Message::Catalog(catalog) = message {
+                self.offer(catalog.streams);
+            }
+            let settled = clock.lock().unwrap_or_else(|e| e.into_inner()).is_settled();
+            self.set_alive(settled);
+        })
+        .await
+    }
+
+    fn set_alive(&self, settled: bool) {
+        self.origin.alive.send_if_modified(|alive| !std::mem::replace(alive, settled) && settled);
+    }
+
+    /// Makes this node's catalogue say what the origin's says.
+    fn offer(&mut self, streams: Vec<StreamInfo>) {
+        let id = self.node.id();
+        let fine = |s: &StreamInfo| !s.path.contains(&id) && s.path.len() < limits::PATH;
+        let streams: Vec<StreamInfo> = streams.into_iter().filter(fine).collect();
+        self.pulled.retain(|name, _| streams.iter().any(|s| s.name == *name));
+        for info in streams {
+            match self.pulled.get(&info.name) {
+                Some(pulled) => pulled.source.stream().change(|facts| {
+                    facts.title.clone_from(&info.title);
+                    facts.live = info.live;
+                    facts.summary.clone_from(&info.summary);
+                }),
+                None => self.add(info),
+            }
+        }
+        self.node.catalogue_changed();
+    }
+
+    fn add(&mut self, info: StreamInfo) {
+        let facts = Facts {
+            title: info.title,
+            live: info.live,
+            summary: info.summary,
+            path: [&info.path[..], &[self.node.id()]].concat(),
+            held: false,
+        };
+        // A clash gets a suffix that says where the stream comes from.
+        let second = format!("{}@{}", info.name, self.origin.address);
+        let added =
+            self.node.add(&info.name, facts.clone()).or_else(|_| self.node.add(&second, facts));
+        match added {
+            Ok(source) => {
+                let source = Arc::new(source);
+                let pull = keep_pulling(
+                    self.node.clone(),
+                    self.origin.clone(),
+                    source.clone(),
+                    info.name.clone(),
+                );
+                let task = tokio::spawn(pull).abort_handle();
+                self.pulled.insert(info.name, Pulled { source, task });
+            }
+            Err(error) => tracing::warn!("origin {}: {error}", self.origin.address),
+        }
+    }
+}
+
+/// Receives one stream whenever somebody here watches it.
+async fn keep_pulling(node: Node, origin: Origin, source: Arc<Source>, name: String) {
+    let restamp = Restamp::Estimated(origin.clock.clone());
+    let mut receiver = Receiver::new(restamp);
+    let mut backoff = Backoff::default();
+    let mut viewers = source.viewers();
+    loop {
+        if viewers.wait_for(|n| *n > 0).await.is_err() {
+            return;
+        }
+        let mut alive = origin.alive.subscribe();
+        tokio::select! {
+            () = until(&mut alive, true) => {}
+            // Nobody waits any more for an origin that is away.
+            () = unwatched(&source, node.limits().linger) => {
+                receiver.end_if_unwatched();
+                continue;
+            }
+        }
+        let reason = match subscribe(&node, &origin, &source, &name, &mut receiver).await {
+            Ok(()) => {
+                backoff.reset();
+                continue;
+            }
+            Err(End::Gone) => "the connection was lost".to_owned(),
+            Err(End::Refuse(_, reason)) => reason,
+        };
+        tracing::warn!("'{name}' from {}: {reason}; dialling again", origin.address);
+        receiver.hold("the way to its origin is cut");
+        backoff.wait().await;
+    }
+}
+
+/// One connection to the origin, from the first viewer to the last.
+async fn subscribe(
+    node: &Node,
+    origin: &Origin,
+    source: &Source,
+    name: &str,
+    receiver: &mut Receiver,
+) -> Result<(), End> {
+    let dialled = dial(&origin.address, Role::Relay, None, node.agent())
+        .await
+        .map_err(|error| End::Refuse(proto::CloseCode::Unavailable, error.to_string()))?;
+    let mut peer = Peer {
+        reader: dialled.reader.map(|read| Box::new(read) as _),
+        outlet: Some(Box::new(dialled.writer.into_inner())),
+        name: origin.address.clone(),
+    };
+    let mut alive = origin.alive.subscribe();
+    tokio::select! {
+        served = receiver.follow(node, &mut peer, source, name) => served,
+        // The control connection notices first when a peer vanishes without a word.
+        () = until(&mut alive, false) => Err(End::Gone),
+    }
+}
+
+async fn until(alive: &mut watch::Receiver<bool>, state: bool) {
+    // The sender lives as long as the origin, whose stream this task pulls.
+    let _ = alive.wait_for(|up| *up == state).await;
+}
