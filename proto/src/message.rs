@@ -321,6 +321,7 @@ impl Message {
     fn validate(&self) -> Result<(), OutOfBounds> {
         match self {
             Self::Hello(hello) => {
+                check("the magic of the hello", hello.magic == MAGIC)?;
                 check("the token", hello.token.as_deref().is_none_or(is_valid_text))?;
                 check("the agent", is_valid_text(&hello.agent))
             }

@@ -168,6 +168,10 @@ fn fields_out_of_bounds_are_named() {
         "codec configuration",
     );
     refused(&description(|d| d.tracks[0].language = "x".repeat(36)), "language");
+    let mut hello = body(&Message::hello(proto::Role::View, None, "")).to_vec();
+    hello[10] = b'\n';
+    let error = Message::decode(hello.into()).expect_err("rewritten line ends");
+    assert!(error.to_string().contains("magic"), "{error}");
     let long = "x".repeat(limits::TEXT + 1);
     refused(&Message::hello(proto::Role::View, Some(long.clone()), ""), "token");
     refused(&Message::hello(proto::Role::View, None, &long), "agent");
