@@ -1,2 +1,29 @@
-//! cache-server
-fn main() {}
+//! `cache-server`: fans the streams of its origins out to many viewers.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = cache_server::cli::Args::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,relay=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cache-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: cache_server::cli::Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(cache_server::relay::run(args))?;
+    Ok(())
+}

@@ -128,6 +128,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         timeout(deadline, self.read()).await.map_err(|_| ConnError::Timeout(deadline))?
     }
 
+    /// The same reader with its socket made into something else, say a box.
+    pub fn map<S>(self, make: impl FnOnce(R) -> S) -> Reader<S> {
+        Reader { io: make(self.io), buffer: self.buffer, decoder: self.decoder }
+    }
+
     /// The socket and what was already read of the next message.
     pub fn into_parts(self) -> (R, BytesMut) {
         (self.io, self.buffer)

@@ -32,7 +32,9 @@ pub struct Dialled {
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The text is not `HOST` or `HOST:PORT`.
-    #[error("'{0}' is not a host or HOST:PORT (an IPv6 address with a port goes in brackets: [::1]:9999)")]
+    #[error(
+        "'{0}' is not a host or HOST:PORT (an IPv6 address with a port goes in brackets: [::1]:9999)"
+    )]
     Address(String),
     /// The name does not resolve.
     #[error("no host named '{0}' was found; check the name or use its IP address")]
@@ -49,7 +51,9 @@ pub enum DialError {
         error: io::Error,
     },
     /// Something else listens there.
-    #[error("{peer} speaks {protocol}, not this protocol; is {peer} the right port? (servers and relays listen on {DEFAULT_PORT})")]
+    #[error(
+        "{peer} speaks {protocol}, not this protocol; is {peer} the right port? (servers and relays listen on {DEFAULT_PORT})"
+    )]
     Foreign {
         /// The address dialled.
         peer: String,
@@ -128,7 +132,8 @@ pub async fn dial(
     agent: &str,
 ) -> Result<Dialled, DialError> {
     let (host, port) = parse_address(address)?;
-    let peer = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let peer =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let socket = connect(&host, port, &peer).await?;
     // Small messages must not wait for an acknowledgement (Nagle's algorithm, RFC 896).
     let _ = socket.set_nodelay(true);
@@ -237,7 +242,8 @@ mod tests {
         assert_eq!(host("::1"), ("::1".to_owned(), 9999));
         assert_eq!(host("[fe80::1]:80"), ("fe80::1".to_owned(), 80));
         assert_eq!(host("[::1]"), ("::1".to_owned(), 9999));
-        for wrong in ["", ":9999", "tv:", "tv:0", "tv:99999", "tv:port", "http://tv", "[::1", "a b"] {
+        for wrong in ["", ":9999", "tv:", "tv:0", "tv:99999", "tv:port", "http://tv", "[::1", "a b"]
+        {
             assert!(parse_address(wrong).is_err(), "{wrong}");
         }
     }

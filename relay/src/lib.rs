@@ -11,6 +11,7 @@
 //! listen   sockets, limits on connections, the accept loop
 //! upstream an origin's streams pulled on demand; a stream pushed to a relay
 //! announce mDNS
+//! process  what a node needs of its process: descriptors, signals
 //! node     the catalogue and what all of the above share
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod listen;
 mod log;
 mod node;
 mod outlet;
+pub mod process;
 mod retry;
 mod session;
 mod source;

@@ -48,17 +48,79 @@ pub fn default_addresses() -> [SocketAddr; 2] {
     [(IpAddr::from([0, 0, 0, 0]), port).into(), (IpAddr::from(Ipv6Addr::UNSPECIFIED), port).into()]
 }
 
-/// Lets this process have as many sockets as the system allows it: a viewer takes two.
-pub fn raise_descriptor_limit() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let limit = getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {}", explain(.error))]
+pub struct BindError {
+    /// As it was asked for.
+    pub address: SocketAddr,
+    /// The system's word.
+    pub error: io::Error,
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program uses the port; stop it or choose another with --listen".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are for the system; choose another with --listen".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; --listen 0.0.0.0:PORT takes all it has".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Listens on all of `addresses`, or on [`default_addresses`] where there are none; a machine
+/// without IPv6 then goes without.
+///
+/// # Errors
+/// The first address that cannot be listened on.
+pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+    if !addresses.is_empty() {
+        let bound = |address: &SocketAddr| {
+            bind(*address).map_err(|error| BindError { address: *address, error })
+        };
+        return addresses.iter().map(bound).collect();
+    }
+    let [v4, v6] = default_addresses();
+    let mut listeners = vec![bind(v4).map_err(|error| BindError { address: v4, error })?];
+    match bind(v6) {
+        Ok(listener) => listeners.push(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            return Err(BindError { address: v6, error });
+        }
+        Err(error) => tracing::debug!("no IPv6 here: {error}"),
+    }
+    Ok(listeners)
+}
+
+/// Where people on the network can dial what listens on `addresses`, as `HOST:PORT`: a wildcard
+/// stands for this machine's own addresses, those of the local network first.
+#[must_use]
+pub fn reachable_at(addresses: &[SocketAddr]) -> Vec<String> {
+    let own: Vec<IpAddr> = if_addrs::get_if_addrs()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|interface| !interface.is_loopback() && !interface.is_link_local())
+        .map(|interface| interface.ip())
+        .collect();
+    let mut reachable = Vec::new();
+    for address in addresses {
+        if address.ip().is_unspecified() {
+            let same = own.iter().filter(|ip| ip.is_ipv4() == address.is_ipv4());
+            reachable.extend(same.map(|ip| SocketAddr::new(*ip, address.port())));
+        } else {
+            reachable.push(*address);
         }
     }
+    if reachable.is_empty() {
+        let loopback = |a: &SocketAddr| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), a.port());
+        reachable.extend(addresses.first().map(loopback));
+    }
+    reachable.iter().map(ToString::to_string).collect()
 }
 
 /// Connections at the moment, in all and by address.

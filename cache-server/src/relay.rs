@@ -1,0 +1,93 @@
+//! Starts the relay's long-lived tasks and ends them.
+
+use std::net::SocketAddr;
+
+use proto::dial::{DialError, parse_address};
+use relay::announce::{self, Kind};
+use relay::{Config, Node, listen, process};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::cli::Args;
+
+/// Why the relay cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither origins nor pushes: there would never be a stream.
+    #[error("there is nothing to relay: name an --origin HOST, or take pushed streams with --publish-token")]
+    NothingToRelay,
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] listen::BindError),
+    /// An origin can never be reached.
+    #[error("origin {0}")]
+    Origin(#[from] DialError),
+    /// The system does not tell us of signals.
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Relays until it is told to stop.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run(args: Args) -> Result<(), Error> {
+    if args.origin.is_empty() && args.publish_token.is_none() {
+        return Err(Error::NothingToRelay);
+    }
+    for origin in &args.origin {
+        parse_address(origin)?;
+    }
+    process::raise_descriptor_limit();
+    let listeners = listen::bind_all(&args.listen)?;
+    let addresses: Vec<SocketAddr> =
+        listeners.iter().filter_map(|listener: &TcpListener| listener.local_addr().ok()).collect();
+    let node = Node::new(Config {
+        limits: args.limits.limits(),
+        agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
+        publish_token: args.publish_token,
+    });
+    let _announcement = announced(&node, &addresses, args.no_announce);
+    say_hello(&args.origin, &addresses);
+
+    let mut origins = JoinSet::new();
+    for origin in args.origin {
+        let node = node.clone();
+        origins.spawn(async move { node.pull(&origin).await });
+    }
+    let mut serving = Box::pin(node.serve(listeners));
+    let result = tokio::select! {
+        () = &mut serving => return Ok(()),
+        Some(Ok(Err(error))) = origins.join_next(), if !origins.is_empty() => Err(error.into()),
+        signal = process::stop_signal() => signal.map_err(Error::Signals),
+    };
+    node.shut_down();
+    serving.await;
+    result
+}
+
+fn announced(
+    node: &Node,
+    addresses: &[SocketAddr],
+    not: bool,
+) -> Option<announce::Announcement> {
+    let port = addresses.first()?.port();
+    if not || addresses.iter().all(|address| address.ip().is_loopback()) {
+        return None;
+    }
+    announce::announce(Kind::Relay, node.id(), port)
+        .inspect_err(|error| tracing::warn!("{error}"))
+        .ok()
+}
+
+fn say_hello(origins: &[String], addresses: &[SocketAddr]) {
+    for origin in origins {
+        println!("relaying the streams of {origin}");
+    }
+    for address in addresses {
+        println!("listening on {address}");
+    }
+    for reachable in listen::reachable_at(addresses) {
+        println!("  watch with: client --connect {reachable}");
+    }
+}
