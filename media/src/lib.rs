@@ -1,6 +1,7 @@
 //! What knows codecs: pictures and sound to packets and back, and recordings.
 //!
 //! ```text
+//! demux     movies and addresses to packets, as they are or through ffmpeg
 //! decode    packets to pictures and sound
 //! encode    pictures and sound to packets
 //! record    packets to .mkv and .mp4 files, untouched
@@ -12,6 +13,7 @@
 //! Everything here is blocking and `Send`; the only thing known of the network is `proto`'s types.
 
 pub mod decode;
+pub mod demux;
 pub mod encode;
 pub mod h264;
 pub mod picture;

@@ -1,0 +1,279 @@
+//! The way of everything that cannot go as it is: an `ffmpeg` child that writes Matroska to a pipe.
+//!
+//! ```text
+//! probe   what ffprobe says of the source
+//! plan    what is copied and what is converted
+//! child   the process: started, watched, stopped, reaped
+//! ```
+
+mod child;
+mod plan;
+mod probe;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use child::Stopper;
+
+use super::error::{Error, Refusal};
+use super::reader::Reader;
+use child::{Ffmpeg, Stderr};
+use plan::Plan;
+use probe::Probe;
+
+/// ffprobe calls everything it is not sure of by a file's ending 50, what it guesses 25 or less.
+const SURE: u32 = 51;
+/// Formats of ffmpeg's that are devices; the input is written FORMAT:WHAT, as x11grab::0.0.
+const DEVICES: [&str; 10] = [
+    "x11grab", "kmsgrab", "lavfi", "v4l2", "alsa", "pulse", "avfoundation", "gdigrab", "dshow",
+    "fbdev",
+];
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    pub(crate) ffmpeg: PathBuf,
+    pub(crate) ffprobe: PathBuf,
+}
+
+impl Default for Tools {
+    /// As the `PATH` has them.
+    fn default() -> Self {
+        Self { ffmpeg: "ffmpeg".into(), ffprobe: "ffprobe".into() }
+    }
+}
+
+/// What ffmpeg is to open.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    File(PathBuf),
+    Url(String),
+    Device { format: &'static str, what: String },
+}
+
+impl Input {
+    /// An address, a device as FORMAT:WHAT, or "screen" for this session's.
+    pub(crate) fn parse(input: &str) -> Self {
+        if input == "screen" {
+            let what = std::env::var("DISPLAY").unwrap_or_else(|_| ":0".into());
+            return Self::Device { format: "x11grab", what };
+        }
+        let device = input.split_once(':').and_then(|(format, what)| {
+            let format = DEVICES.iter().find(|device| **device == format)?;
+            Some(Self::Device { format, what: what.into() })
+        });
+        device.unwrap_or_else(|| Self::Url(input.into()))
+    }
+
+    /// Its arguments, the last of which names it. Nothing in a name can pass for an option or for
+    /// another protocol.
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let named = match self {
+            Self::File(path) => {
+                let mut named = OsString::from("file:");
+                named.push(path);
+                named
+            }
+            Self::Url(url) => {
+                let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+                match scheme {
+                    "rtsp" | "rtsps" => arguments.extend(os(&["-rtsp_transport", "tcp"])),
+                    // Microseconds without a byte after which it gives up.
+                    "http" | "https" | "rtmp" | "tcp" => {
+                        arguments.extend(os(&["-rw_timeout", "15000000"]));
+                    }
+                    _ => {}
+                }
+                url.into()
+            }
+            Self::Device { format, what } => {
+                arguments.extend(os(&["-f", format]));
+                what.into()
+            }
+        };
+        arguments.extend(["-i".into(), named]);
+        arguments
+    }
+
+    /// Whether it goes on by itself, and cannot be asked twice for the same.
+    fn is_live(&self) -> bool {
+        !matches!(self, Self::File(_))
+    }
+}
+
+fn os(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
+}
+
+/// Why ffmpeg or ffprobe gave nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Not installed.
+    Missing,
+    /// The system did not start it.
+    Spawn(io::Error),
+    /// It started, and this is the last it said.
+    Said(String),
+}
+
+impl Failure {
+    fn of_spawn(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Spawn(error),
+        }
+    }
+
+    /// `found`: what is known of the source already.
+    fn named(self, name: &str, found: &str) -> Error {
+        let name = name.to_owned();
+        match self {
+            Self::Missing => Error::NeedsFfmpeg { name, found: found.into() },
+            Self::Spawn(source) => Error::Spawn { name, source },
+            Self::Said(said) => Error::Ffmpeg { name, said },
+        }
+    }
+}
+
+/// A source that comes through ffmpeg.
+pub(crate) struct Converted {
+    pub(crate) reader: Reader,
+    /// What is done with it, for people.
+    pub(crate) why: String,
+    pub(crate) stopper: Stopper,
+    stderr: Stderr,
+    is_live: bool,
+}
+
+impl Converted {
+    /// What went wrong, if a child that ended should not have.
+    pub(crate) fn complaint(&self) -> Option<Complaint> {
+        let said = self.stopper.failed().then(|| self.stderr.last_line())?;
+        Some(if self.is_live { Complaint::Lost(said) } else { Complaint::Damaged(said) })
+    }
+}
+
+/// How a child's failure is to be taken.
+pub(crate) enum Complaint {
+    /// A source that should go on has gone.
+    Lost(String),
+    /// A file is played as far as it goes.
+    Damaged(String),
+}
+
+/// Opens a source through ffmpeg. `found` says what is known of it already; `is_known` is false for
+/// a file whose format was not recognised, of which ffprobe must be sure.
+pub(crate) fn open(
+    tools: &Tools,
+    input: &Input,
+    name: &str,
+    found: &str,
+    is_known: bool,
+) -> Result<Converted, Error> {
+    if let Input::Device { .. } = input {
+        return start(tools, input, Plan::for_device()).map_err(|(_, f)| f.named(name, found));
+    }
+    let probe = match probe::run(tools, input) {
+        Err(Failure::Said(_)) if !is_known => Err(unrecognised(name)),
+        Err(Failure::Missing) if !is_known => Err(unrecognised(name)),
+        Err(failure) => Err(failure.named(name, found)),
+        Ok(probe) if !is_known && !is_movie(&probe) => Err(unrecognised(name)),
+        Ok(probe) => Ok(probe),
+    }?;
+    let nothing = || Error::NoTrack { name: name.into(), found: plan::found(&probe) };
+    let found = format!("{} in {}", plan::found(&probe), probe.format.format_long_name);
+    let plan = Plan::new(&probe, false).ok_or_else(nothing)?;
+    match start(tools, input, plan) {
+        Ok(converted) => Ok(converted),
+        // What it copied turned out not to be what viewers play.
+        Err((plan, _)) if plan.copies_video => {
+            let plan = Plan::new(&probe, true).ok_or_else(nothing)?;
+            start(tools, input, plan).map_err(|(_, failure)| failure.named(name, &found))
+        }
+        Err((_, failure)) => Err(failure.named(name, &found)),
+    }
+}
+
+fn unrecognised(name: &str) -> Error {
+    Error::Unrecognised { name: name.into() }
+}
+
+/// Text and single pictures are no movies, though ffmpeg makes pictures of them.
+fn is_movie(probe: &Probe) -> bool {
+    let format = probe.format.format_name.as_str();
+    probe.format.probe_score >= SURE
+        && !probe.streams.is_empty()
+        && !matches!(format, "tty" | "image2" | "concat" | "ffmetadata")
+        && !format.ends_with("_pipe")
+}
+
+fn start(tools: &Tools, input: &Input, plan: Plan) -> Result<Converted, (Plan, Failure)> {
+    let ffmpeg = Ffmpeg::new(tools, input, &plan.arguments);
+    let (stopper, stderr) = (ffmpeg.stopper(), ffmpeg.stderr());
+    match Reader::open_told(Box::new(ffmpeg), true, &plan.told) {
+        Ok(reader) => {
+            let is_live = input.is_live();
+            Ok(Converted { reader, why: plan.why, stopper, stderr, is_live })
+        }
+        Err(Refusal::Io(error)) => Err((plan, Failure::of_spawn(error))),
+        Err(Refusal::Convert { why, .. }) => Err((plan, Failure::Said(why))),
+        Err(Refusal::NoTrack { .. } | Refusal::Damaged(_)) => {
+            Err((plan, Failure::Said(stderr.last_line())))
+        }
+    }
+}
+
+/// What a file is called in front of people: an address without its password.
+pub(crate) fn public_name(input: &str) -> String {
+    let Some((scheme, rest)) = input.split_once("://") else { return input.to_owned() };
+    let (host, path) = rest.split_once('/').map_or((rest, None), |(h, p)| (h, Some(p)));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    // Keys are handed over in queries.
+    let path = path.map(|path| path.split('?').next().unwrap_or_default());
+    path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+}
+
+/// The name without directories and ending, for a title.
+pub(crate) fn title_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let clean: String = stem.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let end = clean.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = end.take_while(|&end| end <= proto::limits::TEXT).last().unwrap_or(0);
+    clean[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_stay_out_of_names() {
+        for (input, name) in [
+            ("rtsp://user:p@ss@cam.lan:554/live?key=1", "rtsp://cam.lan:554/live"),
+            ("http://host", "http://host"),
+            ("screen", "screen"),
+        ] {
+            assert_eq!(public_name(input), name);
+        }
+    }
+
+    #[test]
+    fn titles_are_short_and_on_one_line() {
+        assert_eq!(title_of(Path::new("/a/b\nc.tar.mp4")), "b c.tar");
+        let long = "ä".repeat(400);
+        let title = title_of(Path::new(&long));
+        assert!(proto::stream::is_valid_text(&title) && title.len() == 512);
+    }
+
+    #[test]
+    fn names_cannot_pass_for_options_or_protocols() {
+        let file = Input::File("-y".into());
+        assert_eq!(file.arguments(), os(&["-i", "file:-y"]));
+        let device = Input::parse("lavfi:testsrc=size=64x64");
+        assert_eq!(device.arguments(), os(&["-f", "lavfi", "-i", "testsrc=size=64x64"]));
+        let url = Input::parse("rtsp://cam/live");
+        assert_eq!(url.arguments(), os(&["-rtsp_transport", "tcp", "-i", "rtsp://cam/live"]));
+    }
+}

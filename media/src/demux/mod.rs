@@ -1,0 +1,295 @@
+//! Movies as packets: files and addresses, as they are or through ffmpeg.
+//!
+//! ```text
+//! sniff      which container a file is
+//! mp4        MP4 and QuickTime, by our own sample table
+//! reader     Matroska, WebM and sound files, by symphonia
+//! ffmpeg     everything else, converted by a child process
+//! stream     which of a container's streams are played
+//! rules      which formats travel as they are
+//! ```
+//!
+//! Times are those of presentation, edit lists applied, and begin near 0. Packets with a negative
+//! `pts_us` come before what is shown: they are decoded, and what they decode to is thrown away
+//! (pictures from a key frame before an edit's start, the priming of AAC and Opus). A sound packet's
+//! `pts_us` is that of the first sample its decoder gives for it, encoder delay included.
+
+mod aac;
+mod error;
+mod ffmpeg;
+mod matroska;
+pub mod mp4;
+mod reader;
+mod reorder;
+mod rules;
+mod sniff;
+mod stream;
+mod tracks;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use proto::{Packet, Track};
+
+pub use error::{Error, Refusal};
+pub use ffmpeg::Stopper;
+pub use reader::{Reader, Source};
+
+use ffmpeg::{Complaint, Converted, Input, Tools};
+use mp4::Mp4;
+use sniff::Container;
+
+/// How a movie's packets come about. Its `Display` is for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The file's own packets.
+    PassThrough,
+    /// An ffmpeg child makes them.
+    Ffmpeg {
+        /// What it does with each stream.
+        why: String,
+    },
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PassThrough => f.write_str("picture and sound go as they are"),
+            Self::Ffmpeg { why } => write!(f, "through ffmpeg: {why}"),
+        }
+    }
+}
+
+/// An open movie.
+pub struct Movie {
+    /// For errors.
+    name: String,
+    title: String,
+    way: Way,
+    demuxer: Demuxer,
+}
+
+enum Demuxer {
+    Mp4(Box<Mp4<File>>),
+    Reader(Box<Reader>),
+    Ffmpeg(Box<Converted>, Option<String>),
+}
+
+impl fmt::Debug for Movie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Movie").field("name", &self.name).field("way", &self.way).finish()
+    }
+}
+
+impl Movie {
+    /// Opens a file: its own packets where viewers can play them, else through ffmpeg.
+    ///
+    /// # Errors
+    /// An [`Error`] that says what is wrong with it and the way out.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, &Tools::default())
+    }
+
+    /// Opens whatever ffmpeg can: an address, a device as FORMAT:WHAT (`x11grab::0.0`,
+    /// `lavfi:testsrc`), or `screen`.
+    ///
+    /// # Errors
+    /// An [`Error`] that says what is wrong with it and the way out.
+    pub fn open_input(url: &str) -> Result<Self, Error> {
+        let name = ffmpeg::public_name(url);
+        let input = Input::parse(url);
+        let converted = ffmpeg::open(&Tools::default(), &input, &name, "an address", true)?;
+        let title = ffmpeg::title_of(Path::new(&name));
+        Ok(Self::converted(name, title, converted))
+    }
+
+    fn open_with(path: &Path, tools: &Tools) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let (file, container) = look(path, &name)?;
+        let opened = match container {
+            Some(Container::Mp4) => Mp4::open(file).map(|mp4| Demuxer::Mp4(Box::new(mp4))),
+            Some(
+                Container::Matroska
+                | Container::OggSound
+                | Container::Flac
+                | Container::Wav
+                | Container::Mp3,
+            ) => Reader::open(reopen(path.to_owned()), container == Some(Container::Matroska))
+                .map(|reader| Demuxer::Reader(Box::new(reader))),
+            Some(other) => {
+                let found = format!("{other} file");
+                Err(Refusal::Convert { found, why: String::new() })
+            }
+            None => Err(Refusal::Convert { found: String::new(), why: String::new() }),
+        };
+        let title = ffmpeg::title_of(path);
+        let what = match opened {
+            Ok(demuxer) => return Ok(Self { name, title, way: Way::PassThrough, demuxer }),
+            Err(refusal) => refusal,
+        };
+        let (found, why) = convertible(what, &name, container)?;
+        let input = Input::File(path.to_owned());
+        let mut converted = ffmpeg::open(tools, &input, &name, &found, container.is_some())?;
+        if !why.is_empty() {
+            converted.why = format!("{why}; {}", converted.why);
+        }
+        Ok(Self::converted(name, title, converted))
+    }
+
+    fn converted(name: String, title: String, converted: Converted) -> Self {
+        let way = Way::Ffmpeg { why: converted.why.clone() };
+        Self { name, title, way, demuxer: Demuxer::Ffmpeg(Box::new(converted), None) }
+    }
+
+    /// The picture, then the sound; at least one of them.
+    #[must_use]
+    pub fn tracks(&self) -> &[Track] {
+        match &self.demuxer {
+            Demuxer::Mp4(mp4) => mp4.tracks(),
+            Demuxer::Reader(reader) => reader.tracks(),
+            Demuxer::Ffmpeg(converted, _) => converted.reader.tracks(),
+        }
+    }
+
+    /// Length, if it is known.
+    #[must_use]
+    pub fn duration_us(&self) -> Option<u64> {
+        match &self.demuxer {
+            Demuxer::Mp4(mp4) => mp4.duration_us(),
+            Demuxer::Reader(reader) => reader.duration_us(),
+            Demuxer::Ffmpeg(converted, _) => converted.reader.duration_us(),
+        }
+    }
+
+    /// What to call it: the file's name without its ending, or the address.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Whether its packets go as they are, and if not, why.
+    #[must_use]
+    pub fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// What a person should know of the movie: that it is cut off or damaged, and where. Known once
+    /// the packets have ended there.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        match &self.demuxer {
+            Demuxer::Mp4(mp4) => mp4.note(),
+            Demuxer::Reader(reader) => reader.note(),
+            Demuxer::Ffmpeg(_, note) => note.as_deref(),
+        }
+    }
+
+    /// Ends a `next_packet` that waits for ffmpeg in another thread. For other movies it does
+    /// nothing: they never wait.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        match &self.demuxer {
+            Demuxer::Ffmpeg(converted, _) => converted.stopper.clone(),
+            Demuxer::Mp4(_) | Demuxer::Reader(_) => Stopper::default(),
+        }
+    }
+
+    /// The next packet in order of decoding over all tracks; `None` at the end, or where the file
+    /// is no longer whole (then [`Movie::note`] says so). `sequence` and `captured_at_us` are 0.
+    ///
+    /// # Errors
+    /// An [`Error`] if the system cannot read on, or a live source is lost.
+    pub fn next_packet(&mut self) -> Result<Option<Packet>, Error> {
+        let name = &self.name;
+        match &mut self.demuxer {
+            Demuxer::Mp4(mp4) => mp4.next_packet().map_err(|refusal| named(refusal, name)),
+            Demuxer::Reader(reader) => reader.next_packet().map_err(|refusal| named(refusal, name)),
+            Demuxer::Ffmpeg(converted, note) => {
+                let packet = converted.reader.next_packet().map_err(|r| named(r, name))?;
+                if packet.is_some() {
+                    return Ok(packet);
+                }
+                match converted.complaint() {
+                    None => Ok(None),
+                    Some(Complaint::Lost(said)) => Err(Error::Ffmpeg { name: name.clone(), said }),
+                    Some(Complaint::Damaged(said)) => {
+                        note.get_or_insert(format!("ffmpeg could read no further: {said}"));
+                        Ok(None)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Back to the first packet; a live source is opened again.
+    ///
+    /// # Errors
+    /// An [`Error`] if it cannot be opened a second time.
+    pub fn rewind(&mut self) -> Result<(), Error> {
+        let rewound = match &mut self.demuxer {
+            Demuxer::Mp4(mp4) => {
+                mp4.rewind();
+                Ok(())
+            }
+            Demuxer::Reader(reader) => reader.rewind(),
+            Demuxer::Ffmpeg(converted, _) => converted.reader.rewind(),
+        };
+        rewound.map_err(|refusal| named(refusal, &self.name))
+    }
+}
+
+/// Opens a regular file and looks at its first bytes.
+fn look(path: &Path, name: &str) -> Result<(File, Option<Container>), Error> {
+    let of_io = |error| Error::of_io(name, error);
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    let metadata = std::fs::metadata(path).map_err(of_io)?;
+    if metadata.is_dir() {
+        return Err(Error::Directory { name: name.into() });
+    }
+    if !metadata.is_file() {
+        return Err(Error::NotAFile { name: name.into() });
+    }
+    let mut file = File::open(path).map_err(of_io)?;
+    let mut head = Vec::new();
+    let most = u64::try_from(sniff::LENGTH).unwrap_or(u64::MAX);
+    (&mut file).take(most).read_to_end(&mut head).map_err(of_io)?;
+    if head.is_empty() {
+        return Err(Error::Empty { name: name.into() });
+    }
+    Ok((file, sniff::container(&head)))
+}
+
+fn reopen(path: PathBuf) -> Box<dyn Source> {
+    Box::new(move || {
+        let file = File::open(&path)?;
+        Ok(Box::new(file) as Box<dyn symphonia::core::io::MediaSource>)
+    })
+}
+
+/// What was found and why ffmpeg is needed, if it may help.
+fn convertible(
+    refusal: Refusal,
+    name: &str,
+    container: Option<Container>,
+) -> Result<(String, String), Error> {
+    match refusal {
+        Refusal::Convert { found, why } if why.is_empty() => Ok((found, why)),
+        Refusal::Convert { found, why } => {
+            let container = container.map(|c| format!(" in {c}")).unwrap_or_default();
+            Ok((found + &container, why))
+        }
+        other => Err(named(other, name)),
+    }
+}
+
+fn named(refusal: Refusal, name: &str) -> Error {
+    let name = name.to_owned();
+    match refusal {
+        Refusal::Convert { found, .. } => Error::NeedsFfmpeg { name, found },
+        Refusal::NoTrack { found } => Error::NoTrack { name, found },
+        Refusal::Damaged(what) => Error::Damaged { name, what },
+        Refusal::Io(source) => Error::Read { name, source },
+    }
+}
