@@ -1,0 +1,7 @@
+//! Matroska and WebM files.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| instep_fuzz::check_reader(data, true));
