@@ -152,7 +152,7 @@ fn open(config: &Config, (matrix, full_range): (Matrix, bool)) -> Result<OpenH26
         .usage_type(UsageType::CameraVideoRealTime)
         .complexity(Complexity::Low)
         .max_frame_rate(FrameRate::from_hz(rate))
-        .rate_control_mode(RateControlMode::Bitrate)
+        .rate_control_mode(RateControlMode::BitrateModePostSkip)
         .bitrate(BitRate::from_bps(config.bitrate))
         .skip_frames(false)
         // Key frames are placed by time, see `encode`.
