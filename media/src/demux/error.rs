@@ -38,7 +38,9 @@ pub enum Error {
         name: String,
     },
     /// Neither we nor ffmpeg know what this is.
-    #[error("{name} is not a movie: its format was not recognised; check that it is the right file")]
+    #[error(
+        "{name} is not a movie: its format was not recognised; check that it is the right file"
+    )]
     Unrecognised {
         /// The file, for people.
         name: String,
@@ -102,6 +104,8 @@ pub enum Refusal {
         found: String,
         /// What cannot go as it is: "the picture is HEVC".
         why: String,
+        /// How it is to be shown goes lost when its packets are copied.
+        is_edited: bool,
     },
     /// Nothing to see or hear.
     NoTrack {

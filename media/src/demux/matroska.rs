@@ -104,7 +104,9 @@ fn entry(body: &[u8]) -> Entry {
         match id {
             TRACK_NUMBER => entry.number = unsigned(body),
             TRACK_TYPE => entry.track_type = unsigned(body),
-            CODEC_ID => entry.codec_id = String::from_utf8_lossy(body).trim_end_matches('\0').into(),
+            CODEC_ID => {
+                entry.codec_id = String::from_utf8_lossy(body).trim_end_matches('\0').into()
+            }
             DEFAULT_DURATION => entry.frame_ns = unsigned(body),
             CONTENT_ENCODINGS => entry.packed = true,
             VIDEO => video(body, &mut entry),
@@ -199,7 +201,10 @@ mod tests {
             element(VIDEO, &picture.concat()),
         ];
         let tracks_list = element(TRACKS, &element(TRACK_ENTRY, &track.concat()));
-        let file = [element(EBML, b"x"), element(SEGMENT, &[element(0xEC, &[0; 9]), tracks_list].concat())];
+        let file = [
+            element(EBML, b"x"),
+            element(SEGMENT, &[element(0xEC, &[0; 9]), tracks_list].concat()),
+        ];
         let entries = tracks(&mut Cursor::new(file.concat())).expect("read");
         let [entry] = &entries[..] else { panic!("{entries:?}") };
         assert_eq!((entry.number, entry.codec_id.as_str(), entry.packed), (1, "V_FFV1", true));
@@ -209,7 +214,8 @@ mod tests {
 
     #[test]
     fn nonsense_gives_no_entries() {
-        for bytes in [&b""[..], &[0; 64], &[0xff; 64], b"\x1A\x45\xDF\xA3\x80\x1A\x45\xDF\xA3\x80"] {
+        for bytes in [&b""[..], &[0; 64], &[0xff; 64], b"\x1A\x45\xDF\xA3\x80\x1A\x45\xDF\xA3\x80"]
+        {
             assert_eq!(tracks(&mut Cursor::new(bytes)).expect("read"), []);
         }
     }

@@ -37,7 +37,7 @@ pub use error::{Error, Refusal};
 pub use ffmpeg::Stopper;
 pub use reader::{Reader, Source};
 
-use ffmpeg::{Complaint, Converted, Input, Tools};
+use ffmpeg::{Complaint, Converted, Input, Known, Tools};
 use mp4::Mp4;
 use sniff::Container;
 
@@ -100,7 +100,8 @@ impl Movie {
     pub fn open_input(url: &str) -> Result<Self, Error> {
         let name = ffmpeg::public_name(url);
         let input = Input::parse(url);
-        let converted = ffmpeg::open(&Tools::default(), &input, &name, "an address", true)?;
+        let known = Known { found: "an address".into(), edited: None };
+        let converted = ffmpeg::open(&Tools::default(), &input, &name, &known)?;
         let title = ffmpeg::title_of(Path::new(&name));
         Ok(Self::converted(name, title, converted))
     }
@@ -110,32 +111,30 @@ impl Movie {
         let (file, container) = look(path, &name)?;
         let opened = match container {
             Some(Container::Mp4) => Mp4::open(file).map(|mp4| Demuxer::Mp4(Box::new(mp4))),
-            Some(
-                Container::Matroska
-                | Container::OggSound
-                | Container::Flac
-                | Container::Wav
-                | Container::Mp3,
-            ) => Reader::open(reopen(path.to_owned()), container == Some(Container::Matroska))
-                .map(|reader| Demuxer::Reader(Box::new(reader))),
-            Some(other) => {
-                let found = format!("{other} file");
-                Err(Refusal::Convert { found, why: String::new() })
+            Some(other) if other.is_read_by_symphonia() => {
+                Reader::open(reopen(path.to_owned()), other == Container::Matroska)
+                    .map(|reader| Demuxer::Reader(Box::new(reader)))
             }
-            None => Err(Refusal::Convert { found: String::new(), why: String::new() }),
+            other => {
+                let found = other.map(|other| format!("{other} file")).unwrap_or_default();
+                Err(Refusal::Convert { found, why: String::new(), is_edited: false })
+            }
         };
         let title = ffmpeg::title_of(path);
-        let what = match opened {
+        let refusal = match opened {
             Ok(demuxer) => return Ok(Self { name, title, way: Way::PassThrough, demuxer }),
             Err(refusal) => refusal,
         };
-        let (found, why) = convertible(what, &name, container)?;
+        let Some(known) = what_ffmpeg_may_help(&refusal, container) else {
+            return Err(named(refusal, &name));
+        };
         let input = Input::File(path.to_owned());
-        let mut converted = ffmpeg::open(tools, &input, &name, &found, container.is_some())?;
-        if !why.is_empty() {
-            converted.why = format!("{why}; {}", converted.why);
+        match ffmpeg::open(tools, &input, &name, &known) {
+            Ok(converted) => Ok(Self::converted(name, title, converted)),
+            // For a damaged file it was only worth a try.
+            Err(_) if matches!(refusal, Refusal::Damaged(_)) => Err(named(refusal, &name)),
+            Err(error) => Err(error),
         }
-        Ok(Self::converted(name, title, converted))
     }
 
     fn converted(name: String, title: String, converted: Converted) -> Self {
@@ -268,19 +267,20 @@ fn reopen(path: PathBuf) -> Box<dyn Source> {
     })
 }
 
-/// What was found and why ffmpeg is needed, if it may help.
-fn convertible(
-    refusal: Refusal,
-    name: &str,
-    container: Option<Container>,
-) -> Result<(String, String), Error> {
+/// What is known of a file that ffmpeg may make playable; `None` if it cannot help either.
+fn what_ffmpeg_may_help(refusal: &Refusal, container: Option<Container>) -> Option<Known> {
     match refusal {
-        Refusal::Convert { found, why } if why.is_empty() => Ok((found, why)),
-        Refusal::Convert { found, why } => {
-            let container = container.map(|c| format!(" in {c}")).unwrap_or_default();
-            Ok((found + &container, why))
+        Refusal::Convert { found, why, is_edited } => {
+            let inside = container.filter(|_| !why.is_empty());
+            let inside = inside.map(|container| format!(" in {container}")).unwrap_or_default();
+            let edited = is_edited.then(|| why.clone());
+            Some(Known { found: format!("{found}{inside}"), edited })
         }
-        other => Err(named(other, name)),
+        // ffmpeg forgives more than symphonia.
+        Refusal::Damaged(_) if container? != Container::Mp4 => {
+            Some(Known { found: format!("{} file", container?), edited: None })
+        }
+        _ => None,
     }
 }
 

@@ -78,6 +78,10 @@ struct Pick {
     /// For pictures; known once the first ones are seen.
     reorder: Option<Reorder>,
     is_video: bool,
+    /// Encoder delay in front of what is heard, where times do not account for it: not in Matroska.
+    delay: Option<i64>,
+    /// What is added to times for it, microseconds; known with the first packet.
+    shift_us: i64,
     /// A key frame has come: what precedes the first cannot be decoded.
     begun: bool,
     /// What a packet lasts where the container does not say, microseconds.
@@ -113,7 +117,7 @@ impl Reader {
         let mut tracks = Vec::new();
         let mut picks = Vec::new();
         for (index, track) in stream::playable(&streams)? {
-            picks.push(Pick::new(&format.tracks()[indices[index]], &track));
+            picks.push(Pick::new(&format.tracks()[indices[index]], &track, is_matroska));
             tracks.push(track);
         }
         let duration_us = told.duration_us.or_else(|| duration_us(&*format));
@@ -181,7 +185,8 @@ impl Reader {
             self.pull()?;
         }
         let first = |pick: &Pick| Some(pick.queue.front()?.header.dts_us);
-        let due = self.picks.iter_mut().filter(|pick| !pick.queue.is_empty()).min_by_key(|p| first(p));
+        let due =
+            self.picks.iter_mut().filter(|pick| !pick.queue.is_empty()).min_by_key(|p| first(p));
         let Some(mut packet) = due.and_then(|pick| pick.queue.pop_front()) else {
             return Ok(None);
         };
@@ -299,19 +304,20 @@ impl Reader {
             let pts: Vec<i64> = pick.queue.iter().map(|p| p.header.pts_us).collect();
             let frame_us = reorder::spacing(&pts);
             if video.frame_rate.0 == 0 && pts.len() > 2 && frame_us > 0 {
-                video.frame_rate = tracks::frame_rate(1000 * frame_us.unsigned_abs()).unwrap_or((0, 1));
+                video.frame_rate =
+                    tracks::frame_rate(1000 * frame_us.unsigned_abs()).unwrap_or((0, 1));
             }
         }
     }
 }
 
 impl Pick {
-    fn new(from: &symphonia::core::formats::Track, track: &Track) -> Self {
+    fn new(from: &symphonia::core::formats::Track, track: &Track, is_matroska: bool) -> Self {
         let (is_video, usual_us) = match &track.media {
             Media::Video(video) => (true, video.fps().map_or(0, |fps| (1e6 / fps) as i64)),
             // An AAC frame is 1024 samples; of other codecs the containers say it.
             Media::Audio(audio) if audio.codec == AudioCodec::Aac => {
-                (false, 1_024_000_000 / i64::from(audio.sample_rate) / 1000)
+                (false, 1_024_000_000 / i64::from(audio.sample_rate.max(1)))
             }
             Media::Audio(_) => (false, 0),
         };
@@ -323,6 +329,8 @@ impl Pick {
             length_size: h264.map(|h264| h264.length_size),
             reorder: None,
             is_video,
+            delay: (!is_matroska).then(|| from.delay.unwrap_or(0).into()),
+            shift_us: 0,
             begun: false,
             usual_us,
             queue: VecDeque::new(),
@@ -331,10 +339,14 @@ impl Pick {
 
     fn take_in(&mut self, index: usize, pts_us: i64, lasts_us: i64, payload: Bytes) {
         let key = self.length_size.is_none_or(|size| h264::is_idr(&payload, size));
-        self.begun |= key;
-        if !self.begun {
+        if !self.begun && !key {
             return;
         }
+        if let Some(delay) = self.delay.filter(|_| !self.begun) {
+            self.shift_us = -pts_us - to_us(delay, self.time_base);
+        }
+        self.begun = true;
+        let pts_us = pts_us.saturating_add(self.shift_us);
         let lasts_us = if lasts_us == 0 { self.usual_us } else { lasts_us };
         let header = PacketHeader {
             track: u16::try_from(index).unwrap_or(u16::MAX),

@@ -27,6 +27,12 @@ pub(crate) enum Container {
     Asf,
 }
 
+impl Container {
+    pub(crate) fn is_read_by_symphonia(self) -> bool {
+        matches!(self, Self::Matroska | Self::OggSound | Self::Flac | Self::Wav | Self::Mp3)
+    }
+}
+
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

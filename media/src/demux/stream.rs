@@ -30,6 +30,8 @@ pub(crate) struct Stream {
     pub(crate) default: bool,
     /// How it travels, or why it cannot as it is: "is HEVC", "has 6 channels".
     pub(crate) verdict: Result<Track, String>,
+    /// How it is to be shown goes lost when its packets are copied.
+    pub(crate) is_edited: bool,
 }
 
 impl Stream {
@@ -52,9 +54,8 @@ pub(crate) fn found(streams: &[Stream]) -> Option<String> {
 /// else the first.
 pub(crate) fn choose(streams: &[Stream]) -> Vec<usize> {
     let of_kind = |kind| {
-        let position = |default: bool| {
-            streams.iter().position(|s| s.kind == kind && (s.default || !default))
-        };
+        let position =
+            |default: bool| streams.iter().position(|s| s.kind == kind && (s.default || !default));
         position(true).or_else(|| position(false))
     };
     [Kind::Video, Kind::Audio].into_iter().filter_map(of_kind).collect()
@@ -78,6 +79,7 @@ pub(crate) fn playable(streams: &[Stream]) -> Result<Vec<(usize, Track)>, Refusa
     if reasons.is_empty() {
         Ok(tracks)
     } else {
-        Err(Refusal::Convert { found, why: reasons.join(" and ") })
+        let is_edited = choose(streams).iter().any(|&index| streams[index].is_edited);
+        Err(Refusal::Convert { found, why: reasons.join(" and "), is_edited })
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn streams(
         let packed = entry.is_some_and(|entry| entry.packed);
         let verdict = if packed { verdict.and(Err("is packed".into())) } else { verdict };
         let default = track.flags.contains(TrackFlags::DEFAULT);
-        Some(Stream { kind, codec, default, verdict })
+        Some(Stream { kind, codec, default, verdict, is_edited: false })
     };
     found.iter().enumerate().filter_map(|(i, track)| Some((i, stream(track)?))).unzip()
 }
@@ -81,9 +81,10 @@ fn shown(
 }
 
 fn picture(params: &VideoCodecParameters, shown: &Shown) -> (String, Result<Track, String>) {
-    let config = params.extra_data.iter().find(|extra| {
-        extra.id == video::extra_data::VIDEO_EXTRA_DATA_ID_AVC_DECODER_CONFIG
-    });
+    let config = params
+        .extra_data
+        .iter()
+        .find(|extra| extra.id == video::extra_data::VIDEO_EXTRA_DATA_ID_AVC_DECODER_CONFIG);
     match params.codec {
         video::CODEC_ID_H264 => {
             let record = config.map_or(&[][..], |extra| &extra.data);

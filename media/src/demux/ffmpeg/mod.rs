@@ -26,7 +26,15 @@ use probe::Probe;
 const SURE: u32 = 51;
 /// Formats of ffmpeg's that are devices; the input is written FORMAT:WHAT, as x11grab::0.0.
 const DEVICES: [&str; 10] = [
-    "x11grab", "kmsgrab", "lavfi", "v4l2", "alsa", "pulse", "avfoundation", "gdigrab", "dshow",
+    "x11grab",
+    "kmsgrab",
+    "lavfi",
+    "v4l2",
+    "alsa",
+    "pulse",
+    "avfoundation",
+    "gdigrab",
+    "dshow",
     "fbdev",
 ];
 
@@ -163,37 +171,48 @@ pub(crate) enum Complaint {
     Damaged(String),
 }
 
-/// Opens a source through ffmpeg. `found` says what is known of it already; `is_known` is false for
-/// a file whose format was not recognised, of which ffprobe must be sure.
+/// What is known of a source before ffmpeg looks at it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// What is in it; empty for a file whose format was not recognised.
+    pub(crate) found: String,
+    /// Why it cannot be copied, if it cannot.
+    pub(crate) edited: Option<String>,
+}
+
+/// Opens a source through ffmpeg.
 pub(crate) fn open(
     tools: &Tools,
     input: &Input,
     name: &str,
-    found: &str,
-    is_known: bool,
+    known: &Known,
 ) -> Result<Converted, Error> {
+    let found = known.found.as_str();
     if let Input::Device { .. } = input {
         return start(tools, input, Plan::for_device()).map_err(|(_, f)| f.named(name, found));
     }
+    let is_unknown = found.is_empty();
     let probe = match probe::run(tools, input) {
-        Err(Failure::Said(_)) if !is_known => Err(unrecognised(name)),
-        Err(Failure::Missing) if !is_known => Err(unrecognised(name)),
+        Err(Failure::Said(_) | Failure::Missing) if is_unknown => Err(unrecognised(name)),
         Err(failure) => Err(failure.named(name, found)),
-        Ok(probe) if !is_known && !is_movie(&probe) => Err(unrecognised(name)),
+        Ok(probe) if is_unknown && !is_movie(&probe) => Err(unrecognised(name)),
         Ok(probe) => Ok(probe),
     }?;
-    let nothing = || Error::NoTrack { name: name.into(), found: plan::found(&probe) };
     let found = format!("{} in {}", plan::found(&probe), probe.format.format_long_name);
-    let plan = Plan::new(&probe, false).ok_or_else(nothing)?;
-    match start(tools, input, plan) {
-        Ok(converted) => Ok(converted),
-        // What it copied turned out not to be what viewers play.
-        Err((plan, _)) if plan.copies_video => {
-            let plan = Plan::new(&probe, true).ok_or_else(nothing)?;
-            start(tools, input, plan).map_err(|(_, failure)| failure.named(name, &found))
-        }
-        Err((_, failure)) => Err(failure.named(name, &found)),
+    let planned = |may_copy| {
+        let nothing = || Error::NoTrack { name: name.into(), found: plan::found(&probe) };
+        Plan::new(&probe, may_copy).ok_or_else(nothing)
+    };
+    let mut started = start(tools, input, planned(known.edited.is_none())?);
+    // What it copied may turn out not to be what viewers play.
+    if matches!(&started, Err((plan, _)) if plan.copies) {
+        started = start(tools, input, planned(false)?);
     }
+    let mut converted = started.map_err(|(_, failure)| failure.named(name, &found))?;
+    if let Some(why) = &known.edited {
+        converted.why = format!("{why}, so {}", converted.why);
+    }
+    Ok(converted)
 }
 
 fn unrecognised(name: &str) -> Error {

@@ -15,24 +15,24 @@ const FILTER: &str = "yadif=deint=interlaced,\
 pub(super) struct Plan {
     /// Between the input's and the output's own arguments.
     pub(super) arguments: Vec<String>,
-    /// Pictures go as they are.
-    pub(super) copies_video: bool,
+    /// Something goes as it is.
+    pub(super) copies: bool,
     /// "the sound is AC-3 and becomes AAC; the picture goes as it is"
     pub(super) why: String,
     pub(super) told: Told,
 }
 
 impl Plan {
-    /// `None` if there is neither picture nor sound. `convert_video` rules out copying pictures.
-    pub(super) fn new(probe: &Probe, convert_video: bool) -> Option<Self> {
+    /// `None` if there is neither picture nor sound. `may_copy`: what viewers play goes as it is.
+    pub(super) fn new(probe: &Probe, may_copy: bool) -> Option<Self> {
         let video = choose(probe, "video");
         let audio = choose(probe, "audio");
         let mut arguments = Vec::new();
         let mut parts = Vec::new();
         let mut told = Told { duration_us: probe.duration_us(), ..Told::default() };
-        let mut copies_video = false;
+        let copies_video = may_copy && video.is_some_and(|stream| is_video_fine(stream, probe));
+        let copies_audio = may_copy && audio.is_some_and(|stream| is_audio_fine(stream, probe));
         if let Some(stream) = video {
-            copies_video = !convert_video && is_video_fine(stream, probe);
             map(&mut arguments, stream);
             if copies_video {
                 arguments.extend(words("-c:v copy"));
@@ -46,7 +46,7 @@ impl Plan {
         }
         if let Some(stream) = audio {
             map(&mut arguments, stream);
-            if is_audio_fine(stream) {
+            if copies_audio {
                 arguments.extend(words("-c:a copy"));
                 parts.push("the sound goes as it is".to_owned());
             } else {
@@ -55,7 +55,8 @@ impl Plan {
                 parts.push(format!("the sound ({}) becomes AAC", audio_name(stream)));
             }
         }
-        (!parts.is_empty()).then(|| Self { arguments, copies_video, why: parts.join(", "), told })
+        let copies = copies_video || copies_audio;
+        (!parts.is_empty()).then(|| Self { arguments, copies, why: parts.join(", "), told })
     }
 
     /// For a device, which gives raw pictures or sound: both are encoded.
@@ -64,7 +65,7 @@ impl Plan {
         arguments.extend(encode_video());
         arguments.extend(words("-c:a aac -b:a 160k -ac 2"));
         let why = "what it gives becomes H.264 and AAC".into();
-        Self { arguments, copies_video: false, why, told: Told::default() }
+        Self { arguments, copies: false, why, told: Told::default() }
     }
 }
 
@@ -90,18 +91,18 @@ fn choose<'a>(probe: &'a Probe, kind: &str) -> Option<&'a Stream> {
 /// H.264 that viewers play, from a container that says when each picture is due (AVI does not).
 fn is_video_fine(stream: &Stream, probe: &Probe) -> bool {
     stream.codec_name == "h264"
-        && matches!(
-            stream.profile.as_str(),
-            "Baseline" | "Constrained Baseline" | "Main" | "High"
-        )
+        && matches!(stream.profile.as_str(), "Baseline" | "Constrained Baseline" | "Main" | "High")
         && matches!(stream.pix_fmt.as_str(), "yuv420p" | "yuvj420p")
         && matches!(stream.field_order.as_str(), "" | "progressive" | "unknown")
         && probe.format.format_name != "avi"
 }
 
-fn is_audio_fine(stream: &Stream) -> bool {
+/// Sound that viewers play. AAC in MPEG streams has its set-up in each packet, where a Matroska
+/// pipe cannot have it.
+fn is_audio_fine(stream: &Stream, probe: &Probe) -> bool {
+    let in_mpeg = matches!(probe.format.format_name.as_str(), "mpegts" | "hls" | "aac" | "mpeg");
     let codec_is_fine = match stream.codec_name.as_str() {
-        "aac" => stream.profile == "LC",
+        "aac" => stream.profile == "LC" && !in_mpeg,
         "opus" | "mp3" | "flac" | "vorbis" | "pcm_s16le" => true,
         _ => false,
     };
@@ -196,8 +197,8 @@ mod tests {
                 {"index": 1, "codec_type": "audio", "codec_name": "ac3", "channels": 6}],
                "format": {"format_name": "matroska,webm", "duration": "8.5"}}"#,
         );
-        let plan = Plan::new(&probe, false).expect("has tracks");
-        assert!(plan.copies_video && has(&plan, "-map 0:0 -c:v copy -map 0:1 -c:a aac"), "{plan:?}");
+        let plan = Plan::new(&probe, true).expect("has tracks");
+        assert!(plan.copies && has(&plan, "-map 0:0 -c:v copy -map 0:1 -c:a aac"), "{plan:?}");
         assert_eq!(plan.told.rotation, Some(90));
         assert_eq!(plan.told.pixel_aspect, Some((4, 3)));
         assert_eq!(plan.told.duration_us, Some(8_500_000));
@@ -206,8 +207,8 @@ mod tests {
             "the picture goes as it is, the sound (AC-3 with 6 channels) becomes AAC"
         );
         // ffmpeg turns what it converts.
-        let plan = Plan::new(&probe, true).expect("has tracks");
-        assert!(!plan.copies_video && has(&plan, "libx264"), "{plan:?}");
+        let plan = Plan::new(&probe, false).expect("has tracks");
+        assert!(!plan.copies && has(&plan, "libx264"), "{plan:?}");
         assert_eq!(plan.told.rotation, None);
     }
 
@@ -222,7 +223,7 @@ mod tests {
                  "channels": 2, "disposition": {"default": 1}}],
                "format": {"format_name": "x"}}"#,
         );
-        let plan = Plan::new(&probe, false).expect("has tracks");
+        let plan = Plan::new(&probe, true).expect("has tracks");
         assert_eq!(plan.arguments.join(" "), "-map 0:2 -c:a copy");
     }
 
@@ -240,10 +241,10 @@ mod tests {
             ("", "avi", false),
             (r#", "field_order": "tt""#, "mpegts", false),
         ] {
-            let plan = Plan::new(&stream(more, format), false).expect("has a track");
-            assert_eq!(plan.copies_video, copies, "{more} {format}");
+            let plan = Plan::new(&stream(more, format), true).expect("has a track");
+            assert_eq!(plan.copies, copies, "{more} {format}");
         }
-        assert!(Plan::new(&Probe::default(), false).is_none());
+        assert!(Plan::new(&Probe::default(), true).is_none());
         assert_eq!(found(&Probe::default()), "nothing");
     }
 }

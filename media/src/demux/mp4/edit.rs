@@ -38,8 +38,11 @@ impl Edit {
                     let length = in_track(entry.segment_duration);
                     shown = Some((from, (length > 0).then(|| from.saturating_add(length))));
                 }
-                (Some(from), Some((start, Some(end)))) if from.abs_diff(end) <= tick(movie_timescale, timescale) => {
-                    shown = Some((start, Some(from.saturating_add(in_track(entry.segment_duration)))));
+                (Some(from), Some((start, Some(end))))
+                    if from.abs_diff(end) <= tick(movie_timescale, timescale) =>
+                {
+                    shown =
+                        Some((start, Some(from.saturating_add(in_track(entry.segment_duration)))));
                 }
                 (Some(_), Some(_)) => return Err("is edited from several pieces".into()),
             }

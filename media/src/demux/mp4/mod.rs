@@ -374,10 +374,7 @@ impl TrackReader {
 }
 
 /// The `moov`'s body, and where fragments may begin.
-fn find_moov<R: Read + Seek>(
-    file: &mut R,
-    length: u64,
-) -> Result<(Vec<u8>, Option<u64>), Refusal> {
+fn find_moov<R: Read + Seek>(file: &mut R, length: u64) -> Result<(Vec<u8>, Option<u64>), Refusal> {
     let mut at = 0;
     let mut first_fragment = None;
     for _ in 0..MOST_BOXES {
@@ -408,9 +405,9 @@ fn fragmented_tracks(
         .flat_map(|mvex| mvex.filter(|(kind, _)| kind == b"trex"))
         .filter_map(|(_, body)| boxes::leaf(body))
         .collect();
-    let ids = moov.filter(|(kind, _)| kind == b"trak").filter_map(|(_, body)| {
-        Some(Boxes(body).leaf::<mp4_atom::Tkhd>(b"tkhd")?.track_id)
-    });
+    let ids = moov
+        .filter(|(kind, _)| kind == b"trak")
+        .filter_map(|(_, body)| Some(Boxes(body).leaf::<mp4_atom::Tkhd>(b"tkhd")?.track_id));
     let wanted = |id| playable.iter().any(|(index, _)| traks[*index].id == id);
     ids.map(|track_id| Fragmented {
         track_id,

@@ -52,11 +52,10 @@ impl Trak {
             turned.err().filter(|_| kind == Kind::Video),
             table.changes_description().then(|| "changes its coding on the way".to_owned()),
         ];
-        let verdict = match obstacle.into_iter().flatten().next() {
-            Some(why) => coding.and(Err(why)),
-            None => coding,
-        };
-        let stream = Stream { kind, codec, default: tkhd.enabled, verdict };
+        let obstacle = obstacle.into_iter().flatten().next();
+        let is_edited = obstacle.is_some();
+        let verdict = obstacle.map_or(coding, Err);
+        let stream = Stream { kind, codec, default: tkhd.enabled, verdict, is_edited };
         Some(Self { id: tkhd.track_id, timescale, edit: edit.unwrap_or_default(), table, stream })
     }
 
