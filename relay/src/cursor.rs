@@ -17,7 +17,7 @@ use proto::message::Gap;
 use proto::time::micros;
 use tokio::sync::Notify;
 
-use crate::log::{Kind, Log, Position, Segment};
+use crate::log::{Kind, Log, Position, Segment, Start};
 use crate::outlet::Outlet;
 
 /// What a session may ask of its viewer while the fan-out has it.
@@ -97,24 +97,24 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// Starts at the newest key frame, after the description.
-    pub(crate) fn join(
+    /// Starts with the description, then at `start`.
+    pub(crate) fn new(
         log: Arc<Log>,
+        start: Start,
         outlet: Box<dyn Outlet>,
         control: Arc<Control>,
         bunch_us: i64,
     ) -> Self {
-        let (segment, position, held) = log.join();
-        let mut own = BytesMut::from(&segment.describe[..]);
-        if let Some(held) = held {
+        let mut own = BytesMut::from(&start.segment.describe[..]);
+        if let Some(held) = start.held {
             own.extend_from_slice(&held);
         }
         Self {
             outlet,
             control,
             log,
-            segment,
-            offset: position.offset,
+            segment: start.segment,
+            offset: start.offset,
             mid_message: None,
             own: own.freeze(),
             gap_until: None,
@@ -216,8 +216,7 @@ impl Viewer {
             _ => length,
         };
         let most = usize::try_from(to - self.offset).unwrap_or(usize::MAX);
-        let sent =
-            ready!(self.outlet.poll_send(cx, &self.segment.store, self.offset, most))?;
+        let sent = ready!(self.outlet.poll_send(cx, &self.segment.store, self.offset, most))?;
         self.offset += sent as u64;
         self.sent_at_us = now().0;
         self.mid_message = if self.offset == length { None } else { self.message_end() };

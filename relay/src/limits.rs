@@ -60,9 +60,8 @@ impl Budget {
 
     /// Takes `bytes` if they are there, or in any case.
     pub(crate) fn take(&self, bytes: u64, in_any_case: bool) -> bool {
-        let take = |used: u64| {
-            used.checked_add(bytes).filter(|sum| in_any_case || *sum <= self.limit)
-        };
+        let take =
+            |used: u64| used.checked_add(bytes).filter(|sum| in_any_case || *sum <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
@@ -70,9 +69,20 @@ impl Budget {
     pub(crate) fn give(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_kept_except_for_a_word() {
+        let budget = Budget::new(100);
+        assert!(budget.take(100, false));
+        assert!(!budget.take(1, false));
+        assert!(budget.take(1, true));
+        budget.give(101);
+        assert!(budget.take(100, false));
+        assert!(!budget.take(u64::MAX, true), "never beyond what can be counted");
     }
 }

@@ -150,6 +150,15 @@ pub(crate) struct Position {
     pub(crate) offset: u64,
 }
 
+/// Where a viewer starts.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) offset: u64,
+    /// The encoded `Held`, while the source is away.
+    pub(crate) held: Option<Bytes>,
+}
+
 /// The bounds of one log.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
@@ -333,16 +342,17 @@ impl Log {
         self.key_frame_wanted.swap(false, Ordering::Relaxed)
     }
 
-    /// Where a new viewer starts, and whether the source is away right now.
-    pub(crate) fn join(&self) -> (Arc<Segment>, Position, Option<Bytes>) {
+    /// Where a viewer starts that joins now.
+    pub(crate) fn join(&self) -> Start {
         let state = self.state();
+        let head = state.head();
         let at = state.newest_key.unwrap_or(Position {
-            segment: state.head().number,
-            offset: if state.keys == 0 { 0 } else { state.head().length() },
+            segment: head.number,
+            offset: if state.keys == 0 { 0 } else { head.length() },
         });
-        let segment = find(&state, at.segment).unwrap_or_else(|| state.head().clone());
+        let segment = find(&state, at.segment).unwrap_or_else(|| head.clone());
         let offset = if segment.number == at.segment { at.offset } else { 0 };
-        (segment.clone(), Position { segment: segment.number, offset }, state.held.clone())
+        Start { segment, offset, held: state.held.clone() }
     }
 
     /// The newest place where decoding can start.

@@ -127,3 +127,41 @@ pub(crate) async fn write_all(outlet: &mut dyn Outlet, mut bytes: &[u8]) -> io::
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    /// Sends all of a store through a pipe that takes a few bytes at a time.
+    async fn through_a_pipe(store: &Store, length: usize) -> Vec<u8> {
+        let (near, mut far) = tokio::io::duplex(61);
+        let mut outlet = Stream(near);
+        let sending = async {
+            let mut sent = 0;
+            while sent < length {
+                let send =
+                    |cx: &mut Context<'_>| outlet.poll_send(cx, store, sent as u64, length - sent);
+                sent += std::future::poll_fn(send).await.expect("send");
+            }
+            std::future::poll_fn(|cx| outlet.poll_shutdown(cx)).await.expect("shutdown");
+        };
+        let mut got = Vec::new();
+        let (_, read) = tokio::join!(sending, far.read_to_end(&mut got));
+        read.expect("read");
+        got
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_gets_the_same_bytes() {
+        for store in [Store::create().expect("store"), Store::in_memory()] {
+            let mut whole = Vec::new();
+            for i in 0..40u8 {
+                let frame = Bytes::from(vec![i; usize::from(i) * 7 + 1]);
+                store.append(whole.len() as u64, frame.clone()).expect("append");
+                whole.extend_from_slice(&frame);
+            }
+            assert_eq!(through_a_pipe(&store, whole.len()).await, whole);
+        }
+    }
+}

@@ -4,19 +4,26 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use proto::stream::{StreamState, Track};
 use proto::{Packet, StreamDescription, StreamInfo};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::fanout::Fanout;
-use crate::log::{AppendError, Log};
+use crate::log::{AppendError, Log, Start};
 use crate::node::Node;
 
 /// A stream of a node, running or not.
 pub(crate) struct Stream {
     pub(crate) name: String,
     facts: Mutex<Facts>,
-    run: watch::Sender<Option<Arc<Run>>>,
+    stage: Mutex<Stage>,
     /// Viewers waiting for a run or watching one.
     viewers: watch::Sender<usize>,
+}
+
+/// The run that can be joined, or those who wait for one.
+#[derive(Default)]
+struct Stage {
+    run: Option<Arc<Run>>,
+    waiting: Vec<oneshot::Sender<(Joined, Start)>>,
 }
 
 /// What the catalogue says besides the name.
@@ -46,14 +53,14 @@ impl Stream {
         Arc::new(Self {
             name: name.to_owned(),
             facts: Mutex::new(facts),
-            run: watch::Sender::new(None),
+            stage: Mutex::default(),
             viewers: watch::Sender::new(0),
         })
     }
 
     pub(crate) fn info(&self) -> StreamInfo {
         let facts = lock(&self.facts).clone();
-        let running = self.run.borrow().is_some();
+        let running = lock(&self.stage).run.is_some();
         StreamInfo {
             name: self.name.clone(),
             title: facts.title,
@@ -73,52 +80,108 @@ impl Stream {
         change(&mut lock(&self.facts));
     }
 
-    /// Counts a viewer, then waits until there is a run to watch. The viewer counts as long as the
-    /// seat is kept (or the run goes on).
-    pub(crate) async fn join(self: &Arc<Self>) -> Option<Joined> {
+    /// Counts a viewer, then waits until there is a run to watch. Whoever waits when a run starts
+    /// gets it from its start, however soon it ends. The viewer counts as long as the seat is kept
+    /// (or the run goes on).
+    pub(crate) async fn join(self: &Arc<Self>) -> Option<(Joined, Start)> {
         self.viewers.send_modify(|n| *n += 1);
-        let mut joined = Joined { stream: self.clone(), run: None };
-        let mut runs = self.run.subscribe();
-        loop {
-            let run = runs.borrow_and_update().clone();
-            if let Some(run) = run
-                && let Some(attached) = lock(&run.attached).as_mut()
-            {
-                *attached += 1;
-                joined.run = Some(run.clone());
+        let mut waits = Waits(Some(self));
+        let coming = {
+            let mut stage = lock(&self.stage);
+            if let Some(run) = &stage.run {
+                let joined = self.attach(run);
+                waits.0 = None;
                 return Some(joined);
             }
-            runs.changed().await.ok()?;
+            // Those who went away meanwhile are forgotten.
+            stage.waiting.retain(|waiting| !waiting.is_closed());
+            let (seat, coming) = oneshot::channel();
+            stage.waiting.push(seat);
+            coming
+        };
+        let joined = coming.await.ok()?;
+        waits.0 = None;
+        Some(joined)
+    }
+
+    /// Moves a viewer that is counted as waiting into a run. The stage is locked.
+    fn attach(self: &Arc<Self>, run: &Arc<Run>) -> (Joined, Start) {
+        if let Some(attached) = lock(&run.attached).as_mut() {
+            *attached += 1;
+        }
+        (Joined { stream: self.clone(), run: run.clone() }, run.log.join())
+    }
+
+    /// Makes `run` the one that is joined, by those who wait first.
+    fn begin(self: &Arc<Self>, run: &Arc<Run>) {
+        let mut stage = lock(&self.stage);
+        let before = stage.run.replace(run.clone());
+        for waiting in std::mem::take(&mut stage.waiting) {
+            if !waiting.is_closed() {
+                // One that goes away in this moment drops its seat, which then counts no more.
+                let _ = waiting.send(self.attach(run));
+            }
+        }
+        drop(stage);
+        if let Some(before) = before {
+            before.end(self);
+        }
+    }
+
+    /// Nobody joins `run` any more (or whichever it is).
+    fn end(&self, run: Option<&Arc<Run>>) {
+        let mut stage = lock(&self.stage);
+        let ours = |current: &Arc<Run>| run.is_none_or(|run| Arc::ptr_eq(run, current));
+        let ended = if stage.run.as_ref().is_some_and(ours) { stage.run.take() } else { None };
+        drop(stage);
+        if let Some(run) = ended.as_ref().or(run) {
+            run.end(self);
+        }
+    }
+
+    /// Ends `run` unless somebody watches it; whether it is over.
+    fn end_if_unwatched(&self, run: &Arc<Run>) -> bool {
+        // Joining locks the stage first too: nobody slips in between the look and the end.
+        let mut stage = lock(&self.stage);
+        if lock(&run.attached).is_some_and(|viewers| viewers > 0) {
+            return false;
+        }
+        stage.run.take_if(|current| Arc::ptr_eq(run, current));
+        drop(stage);
+        run.end(self);
+        true
+    }
+}
+
+/// Takes a waiting viewer off the count, unless it got its seat.
+struct Waits<'a>(Option<&'a Stream>);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0 {
+            stream.viewers.send_modify(|n| *n = n.saturating_sub(1));
         }
     }
 }
 
-/// A viewer's seat in a stream.
+/// A viewer's seat in a run.
 pub(crate) struct Joined {
     stream: Arc<Stream>,
-    run: Option<Arc<Run>>,
+    run: Arc<Run>,
 }
 
 impl Joined {
     /// The run that is watched.
-    pub(crate) fn run(&self) -> Option<&Arc<Run>> {
-        self.run.as_ref()
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
     }
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        let counts = match &self.run {
-            None => true,
-            Some(run) => match lock(&run.attached).as_mut() {
-                Some(attached) => {
-                    *attached -= 1;
-                    true
-                }
-                None => false,
-            },
-        };
-        if counts {
+        // A viewer of a run that is over counts no more.
+        if let Some(attached) = lock(&self.run.attached).as_mut() {
+            *attached -= 1;
             self.stream.viewers.send_modify(|n| *n = n.saturating_sub(1));
         }
     }
@@ -200,9 +263,7 @@ impl Source {
             facts.summary = summary;
             facts.held = false;
         });
-        if let Some(before) = self.stream.run.send_replace(Some(run.clone())) {
-            before.end(&self.stream);
-        }
+        self.stream.begin(&run);
         self.node.catalogue_changed();
         Ok(Writer { node: self.node.clone(), stream: self.stream.clone(), run, relayed })
     }
@@ -211,9 +272,9 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         self.node.remove(&self.stream);
-        if let Some(run) = self.stream.run.send_replace(None) {
-            run.end(&self.stream);
-        }
+        self.stream.end(None);
+        // Nobody will serve those who wait.
+        lock(&self.stream.stage).waiting.clear();
     }
 }
 
@@ -294,25 +355,7 @@ impl Writer {
 
     /// Ends the run unless somebody watches it; whether it is over.
     pub(crate) fn end_if_unwatched(&self) -> bool {
-        let mut attached = lock(&self.run.attached);
-        if attached.is_some_and(|viewers| viewers > 0) {
-            return false;
-        }
-        *attached = None;
-        drop(attached);
-        self.close();
-        true
-    }
-
-    fn close(&self) {
-        self.stream.run.send_if_modified(|current| {
-            let ours = current.as_ref().is_some_and(|run| Arc::ptr_eq(run, &self.run));
-            if ours {
-                *current = None;
-            }
-            ours
-        });
-        self.run.end(&self.stream);
+        self.stream.end_if_unwatched(&self.run)
     }
 
     pub(crate) fn log(&self) -> &Arc<Log> {
@@ -322,7 +365,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.close();
+        self.stream.end(Some(&self.run));
         self.stream.change(|facts| facts.held = false);
         self.node.catalogue_changed();
     }

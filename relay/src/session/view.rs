@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::{End, Peer, shutting_down};
 use crate::cursor::{Control, Outcome, Viewer};
+use crate::log::Start;
 use crate::node::{Node, Place};
 use crate::source::{Joined, Stream};
 
@@ -32,11 +33,7 @@ pub(crate) struct Publishing {
     pub(crate) current: std::sync::Mutex<Option<Arc<Control>>>,
 }
 
-async fn subscription(
-    node: &Node,
-    peer: &mut Peer,
-    only: Option<&Publishing>,
-) -> Result<(), End> {
+async fn subscription(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -> Result<(), End> {
     let message = tokio::select! {
         message = peer.reader.read() => message?,
         () = node.stopped() => return Err(shutting_down()),
@@ -60,7 +57,7 @@ async fn subscription(
         let mut current = publishing.current.lock().unwrap_or_else(|e| e.into_inner());
         *current = Some(control.clone());
     }
-    watch(node, peer, &joined, &wanted, control, place).await
+    watch(node, peer, joined, &wanted, control, place).await
 }
 
 fn full(node: &Node) -> End {
@@ -92,7 +89,11 @@ fn find(node: &Node, wanted: &Subscribe) -> Result<Arc<Stream>, End> {
 }
 
 /// Waits for the stream's source to start, as long as the peer does.
-async fn wait_for_run(node: &Node, peer: &mut Peer, stream: &Arc<Stream>) -> Result<Joined, End> {
+async fn wait_for_run(
+    node: &Node,
+    peer: &mut Peer,
+    stream: &Arc<Stream>,
+) -> Result<(Joined, Start), End> {
     let patience = node.limits().start;
     let mut joining = Box::pin(timeout(patience, stream.join()));
     loop {
@@ -121,6 +122,14 @@ async fn wait_for_run(node: &Node, peer: &mut Peer, stream: &Arc<Stream>) -> Res
     }
 }
 
+struct Leash(Arc<Control>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
 fn out_of_order(message: &Message) -> End {
     ConnError::OutOfOrder { got: message.kind(), expected: "Unsubscribe or KeyFrameWanted" }.into()
 }
@@ -129,16 +138,17 @@ fn out_of_order(message: &Message) -> End {
 async fn watch(
     node: &Node,
     peer: &mut Peer,
-    joined: &Joined,
+    (joined, start): (Joined, Start),
     wanted: &Subscribe,
     control: Arc<Control>,
     _place: Place,
 ) -> Result<(), End> {
-    let (Some(run), Some(outlet)) = (joined.run(), peer.outlet.take()) else {
-        return Err(End::Gone);
-    };
+    let run = joined.run();
+    let outlet = peer.outlet.take().ok_or(End::Gone)?;
     let bunch_us = (i64::from(wanted.buffer_us) / 4).min(LONGEST_BUNCH_US);
-    let viewer = Viewer::join(run.log.clone(), outlet, control.clone(), bunch_us);
+    let viewer = Viewer::new(run.log.clone(), start, outlet, control.clone(), bunch_us);
+    // Should this session be dropped, the fan-out must not serve a viewer nobody listens to.
+    let _leash = Leash(control.clone());
     let Some(mut done) = run.fanout.serve(viewer).await else { return Err(End::Gone) };
     let mut end = None;
     let outcome = loop {
@@ -174,10 +184,8 @@ async fn watch(
         (None, Outcome::Ended) => Ok(()),
         (None, Outcome::Left) => peer.write(&Message::End).await,
         (None, Outcome::Stalled) => {
-            let reason = format!(
-                "nothing of the stream was taken for {} s",
-                node.limits().stall.as_secs()
-            );
+            let reason =
+                format!("nothing of the stream was taken for {} s", node.limits().stall.as_secs());
             tracing::info!("{}: closed, {reason}", peer.name);
             // In the middle of a message there is no place for a word.
             Err(End::Gone)

@@ -105,7 +105,9 @@ impl Receiver {
                 self.restamp = Restamp::Told(told.offset_us);
                 Ok(())
             }
-            other => Err(ConnError::OutOfOrder { got: other.kind(), expected: "ClockOffset" }.into()),
+            other => {
+                Err(ConnError::OutOfOrder { got: other.kind(), expected: "ClockOffset" }.into())
+            }
         }
     }
 
