@@ -1,0 +1,64 @@
+//! What is said at the terminal when things change, each once.
+
+use std::sync::Arc;
+
+use proto::StreamDescription;
+
+use crate::output::remark;
+use crate::shared::Status;
+use crate::stats::State;
+use crate::watch::held;
+
+/// Compares the board with what was said last.
+#[derive(Debug)]
+pub struct Announcer {
+    address: String,
+    told: Status,
+}
+
+impl Announcer {
+    /// Nothing was said of this server yet.
+    #[must_use]
+    pub fn new(address: String) -> Self {
+        Self { address, told: Status::default() }
+    }
+
+    /// Says what is new.
+    pub fn tell(&mut self, status: &Status) {
+        if let Some(description) = &status.description {
+            self.tell_stream(description);
+        }
+        self.tell_state(status);
+        if status.undecodable != self.told.undecodable
+            && let Some(reason) = &status.undecodable
+        {
+            remark(reason);
+        }
+        self.told = status.clone();
+    }
+
+    fn tell_stream(&self, description: &Arc<StreamDescription>) {
+        let told = self.told.description.as_ref();
+        if told.is_none_or(|t| t.name != description.name || t.tracks != description.tracks) {
+            let (name, address) = (&description.name, &self.address);
+            remark(format_args!("watching '{name}' at {address}: {}", description.summary()));
+        }
+    }
+
+    fn tell_state(&self, status: &Status) {
+        let was = self.told.state;
+        match status.state {
+            State::Reconnecting if was != State::Reconnecting => {
+                remark(format_args!("connection lost, reconnecting: {}", status.reason));
+            }
+            State::Held if was != State::Held || status.reason != self.told.reason => {
+                remark(held(&status.reason));
+            }
+            State::Playing if matches!(was, State::Held | State::Reconnecting) => {
+                remark("the stream goes on");
+            }
+            State::Ended if was != State::Ended => remark("the stream is over"),
+            _ => {}
+        }
+    }
+}

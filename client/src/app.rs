@@ -1,0 +1,245 @@
+//! The program: starts every long-lived thread and task, and owns the shutdown.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use crate::announce::Announcer;
+use crate::cli::Args;
+use crate::output::{line, remark};
+use crate::player::Player;
+use crate::record::Recording;
+use crate::session::{self, Config, Patience, SessionError};
+use crate::shared::Shared;
+use crate::watch::End;
+use crate::{audio, catalog, discover, headless, sound, video, watch};
+
+/// Threads of the runtime: one for the stream, one for the clock, so that neither waits.
+const WORKERS: usize = 2;
+/// What the connections get to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Why the program failed, for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The server, the network or the stream.
+    #[error(transparent)]
+    Session(#[from] Arc<SessionError>),
+    /// A place to record to cannot be made.
+    #[error("cannot record to {path}: {reason}")]
+    Record {
+        /// The file.
+        path: String,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// Neither eyes nor ears.
+    #[error(
+        "there is nothing to play on, neither a display for the picture nor a sound card for the \
+         sound: --headless decodes without them"
+    )]
+    NothingToPlayOn,
+    /// The system gives no threads, or no way to listen for announcements.
+    #[error("{what}: {reason}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        reason: String,
+    },
+}
+
+impl AppError {
+    /// 1 for failures, 2 where the user has to choose.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Session(error) if error.is_choice() => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Does what the command line says.
+pub fn run(args: &Args) -> Result<ExitCode, AppError> {
+    let Some(address) = &args.connect else { return discover(args.json) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|e| system("cannot start", &e))?;
+    if args.list { list(&runtime, address, args.json) } else { play(runtime, args, address) }
+}
+
+fn system(what: &'static str, reason: &dyn std::fmt::Display) -> AppError {
+    AppError::System { what, reason: reason.to_string() }
+}
+
+/// Lists who announces streams.
+fn discover(json: bool) -> Result<ExitCode, AppError> {
+    remark(format_args!("listening for {} s for servers and relays", discover::LISTEN.as_secs()));
+    let found = discover::browse(discover::LISTEN)
+        .map_err(|e| system("cannot listen for servers on this network", &e))?;
+    let lines = if json { discover::json_lines(&found) } else { discover::lines(&found) };
+    if found.is_empty() {
+        remark("no server was found on this network: start one, or name it with --connect HOST");
+    }
+    // A reader that went away has seen enough.
+    let _ = lines.iter().all(line);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists what a server offers.
+fn list(runtime: &Runtime, address: &str, json: bool) -> Result<ExitCode, AppError> {
+    let streams = runtime.block_on(session::control::catalog(address)).map_err(Arc::new)?;
+    if streams.is_empty() {
+        remark(format_args!("{address} offers no stream at the moment"));
+    }
+    say_streams(address, &streams, json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say_streams(address: &str, streams: &[proto::StreamInfo], json: bool) {
+    let lines = if json { catalog::json_lines(streams) } else { catalog::lines(address, streams) };
+    let _ = lines.iter().all(line);
+}
+
+/// Plays a stream to its end, or the user's.
+fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppError> {
+    let recording = args.record.as_deref().map(start_recording).transpose()?;
+    let shared = Arc::new(Shared::new(args.headless, !args.no_audio, args.volume));
+    let tap = recording.as_ref().map(Recording::tap);
+    let player = Player::new(shared.clone(), i64::from(args.latency_us()), tap);
+    let config = Config {
+        address: address.to_owned(),
+        stream: args.stream.clone(),
+        buffer_us: args.latency_us(),
+        patience: Patience::default(),
+    };
+    let quit = Arc::new(Notify::new());
+    let session = runtime.spawn(watch_stream(config, player, shared.clone(), quit.clone()));
+    runtime.spawn(listen_for_signals(shared.clone()));
+    let threads = start_threads(&shared)?;
+    let mut announcer = Announcer::new(address.to_owned());
+    let end = if args.headless {
+        headless::run(&shared, args.json, &mut announcer)
+    } else {
+        watch::run(&shared, &mut announcer)
+    };
+    quit.notify_one();
+    let _ = runtime.block_on(tokio::time::timeout(GOODBYE, session));
+    shared.close();
+    for thread in threads {
+        let _ = thread.join();
+    }
+    let recorded = recording.is_none_or(Recording::finish);
+    runtime.shutdown_background();
+    finish(&shared, end, args, address, recorded)
+}
+
+/// What the program says at its end.
+fn finish(
+    shared: &Shared,
+    end: End,
+    args: &Args,
+    address: &str,
+    recorded: bool,
+) -> Result<ExitCode, AppError> {
+    match end {
+        End::NothingToPlayOn => return Err(AppError::NothingToPlayOn),
+        End::Failed => {
+            let outcome = shared.board.news(0).and_then(|status| status.outcome);
+            if let Some(Err(error)) = outcome {
+                if let SessionError::Ambiguous { offered, .. } = &*error {
+                    say_streams(address, offered, args.json);
+                }
+                return Err(error.into());
+            }
+        }
+        End::Done => {}
+    }
+    Ok(if recorded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn start_recording(path: &Path) -> Result<Recording, AppError> {
+    Recording::start(path.to_owned()).map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                "it exists already, choose another name or delete it".to_owned()
+            }
+            std::io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "its folder may not be written to".to_owned(),
+            _ => error.to_string(),
+        };
+        AppError::Record { path: path.display().to_string(), reason }
+    })
+}
+
+/// The session, with its outcome on the board.
+async fn watch_stream(config: Config, mut player: Player, shared: Arc<Shared>, quit: Arc<Notify>) {
+    let outcome = session::run(&config, &mut player, quit).await.map_err(Arc::new);
+    shared.board.update(|status| status.outcome = Some(outcome));
+}
+
+/// Ctrl-C and a polite kill end the player as `q` does: recordings are completed.
+async fn listen_for_signals(shared: Arc<Shared>) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
+    }
+    shared.board.update(|status| status.quit = true);
+}
+
+/// Starts the decoders and the sound card's thread; gives those worth waiting for at the end.
+fn start_threads(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, AppError> {
+    let start = |name: &str, work: fn(&Shared)| {
+        let shared = shared.clone();
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(&shared))
+            .map_err(|e| system("cannot start a thread", &e))
+    };
+    let threads = vec![start("video", video::run)?, start("audio", audio::run)?];
+    if !shared.headless && shared.wants_sound() {
+        // Not waited for: a sound server that hangs must not keep us.
+        start("sound", keep_card)?;
+    }
+    Ok(threads)
+}
+
+/// Keeps a sound card open once there is sound to play.
+fn keep_card(shared: &Shared) {
+    let mut version = 0;
+    loop {
+        if shared.desk.is_closed() {
+            return;
+        }
+        let Some(status) = shared.board.wait(version, Duration::from_secs(1)) else { continue };
+        version = status.version;
+        if status.description.is_some_and(|description| description.audio().is_some()) {
+            break;
+        }
+    }
+    sound::run(&shared.desk, &shared.schedule, |change| match change {
+        sound::Change::Opened => shared.board.update(|status| status.no_card = None),
+        sound::Change::Missing(reason) => {
+            remark(format_args!("{reason}: playing without sound"));
+            shared.board.update(|status| status.no_card = Some(reason));
+        }
+        sound::Change::Lost => remark("the sound card went away: looking for it"),
+    });
+}

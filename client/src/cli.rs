@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use proto::dial::{DialError, parse_address};
+
+use crate::record;
+use crate::sound::LOUDEST;
+
+/// Between capture and presentation unless told otherwise, milliseconds.
+///
+/// What the stretch is made of on a LAN, at the worst: a server may send in bunches of up to a
+/// quarter of it (63 ms), the sound card wants its samples 150 ms ahead (two callbacks of 50 ms and
+/// the device), and 30 ms remain for Wi-Fi and the decoder. A conversation still works with it.
+/// Where it is too short it grows by itself.
+pub const DEFAULT_LATENCY_MS: u32 = 250;
+/// Longest latency that can be asked for: what the jitter buffer can hold.
+const LONGEST_LATENCY_MS: u32 = 10_000;
+
+/// Watches a stream: picture in a window, sound alongside.
+///
+/// Keys in the window: space pauses and continues live, m mutes, up and down turn the volume, i
+/// shows codec, size, rates, latency, drops and buffer, q or Esc leaves.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "client", version, after_help = AFTER_HELP)]
+pub struct Args {
+    /// The server or relay to watch. Without it, the client lists those that announce themselves on
+    /// the network
+    #[arg(long, short, value_name = "HOST[:PORT]", value_parser = address)]
+    pub connect: Option<String>,
+
+    /// The stream to watch, where there are several
+    #[arg(long, short, value_name = "NAME", requires = "connect")]
+    pub stream: Option<String>,
+
+    /// List the streams of the server and leave
+    #[arg(long, requires = "connect", conflicts_with_all = ["stream", "headless", "record"])]
+    pub list: bool,
+
+    /// Time between capture and presentation, milliseconds. The default is room for a sound card
+    /// (150), bunched sending (60) and Wi-Fi (40); where it is too short it grows by itself. 0
+    /// shows pictures as soon as they are decoded; sound then takes what its card needs, and the
+    /// picture waits for it
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = DEFAULT_LATENCY_MS,
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(LONGEST_LATENCY_MS)),
+    )]
+    pub latency: u32,
+
+    /// Play no sound
+    #[arg(long)]
+    pub no_audio: bool,
+
+    /// Loudness at the start, per cent
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = LOUDEST,
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(LOUDEST)),
+    )]
+    pub volume: u32,
+
+    /// Decode everything without window or sound card, and print a line of statistics a second
+    #[arg(long)]
+    pub headless: bool,
+
+    /// Print statistics or lists as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write what arrives, untouched, to FILE.mkv or FILE.mp4 while it plays
+    #[arg(long, value_name = "FILE", requires = "connect", value_parser = recordable)]
+    pub record: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  client                                       what is on offer on this network
+  client --connect kitchen                     the only stream of kitchen, port 9999
+  client --connect [2001:db8::1]:8000 --stream door --latency 0 --no-audio
+  client --connect kitchen --headless --json   statistics for programs
+  client --connect kitchen --record door.mkv
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or a stream has to be chosen.";
+
+impl Args {
+    /// Checks what single flags cannot.
+    pub fn validate(&self) -> Result<(), clap::Error> {
+        let wrong = |text: &str| {
+            use clap::CommandFactory;
+            Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, text))
+        };
+        if self.headless && self.connect.is_none() {
+            return wrong("--headless needs --connect HOST: there is nothing to decode without it");
+        }
+        if self.json && self.connect.is_some() && !self.headless && !self.list {
+            return wrong("--json goes with --headless or --list");
+        }
+        if let Some(name) = &self.stream
+            && !proto::stream::is_valid_name(name)
+        {
+            return wrong("a stream's name is 1 to 128 bytes long, without slashes");
+        }
+        Ok(())
+    }
+
+    /// [`Args::latency`] in the unit of the timeline.
+    #[must_use]
+    pub fn latency_us(&self) -> u32 {
+        self.latency.saturating_mul(1000)
+    }
+}
+
+/// HOST[:PORT] with its port.
+fn address(text: &str) -> Result<String, DialError> {
+    let (host, port) = parse_address(text)?;
+    Ok(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+fn recordable(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if record::is_recordable(&path) {
+        Ok(path)
+    } else {
+        Err("the name must end in .mkv or .mp4".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        let args = Args::try_parse_from(line.split_whitespace())?;
+        args.validate()?;
+        Ok(args)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_usual_lines_are_taken() {
+        let args =
+            parse("client --connect [::1]:80 --stream a --latency 0 --volume 50 --record a.mkv")
+                .expect("parses");
+        assert_eq!(args.connect.as_deref(), Some("[::1]:80"));
+        assert_eq!((args.latency, args.volume), (0, 50));
+        for line in [
+            "client",
+            "client --json",
+            "client -c host -s name",
+            "client --connect host --list --json",
+            "client --connect host --headless --json --no-audio",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+        let defaults = parse("client --connect host").expect("parses");
+        assert_eq!(defaults.latency_us(), 250_000);
+    }
+
+    #[test]
+    fn wrong_usage_is_refused_with_2() {
+        for line in [
+            "client --frobnicate",
+            "client --connect",
+            "client --connect host:port",
+            "client --connect http://host",
+            "client --stream a",
+            "client --connect h --latency -1",
+            "client --connect h --latency 10001",
+            "client --connect h --volume 101",
+            "client --connect h --record a.avi",
+            "client --connect h --list --stream a",
+            "client --connect h --json",
+            "client --connect h --stream a/b",
+            "client --headless",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

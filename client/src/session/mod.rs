@@ -1,0 +1,133 @@
+//! The connections to a server: what it says becomes events, and what is lost is dialled again.
+//!
+//! ```text
+//! control   the connection for the clock and the catalogue
+//! view      the connection for the stream
+//! error     why it cannot go on, in a sentence with the way out
+//! backoff   how long to wait before dialling again
+//! ```
+//!
+//! One session owns every retry. Until the stream was seen once, a failure ends it; from then on it
+//! comes back for ever.
+
+mod backoff;
+pub mod control;
+mod error;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::message::Gap;
+use proto::{Packet, StreamDescription};
+use tokio::sync::Notify;
+
+pub use error::SessionError;
+
+use crate::timeline::PeerClock;
+use backoff::Backoff;
+
+/// Program and version, for the server's log.
+const AGENT: &str = concat!("client/", env!("CARGO_PKG_VERSION"));
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where, HOST:PORT.
+    pub address: String,
+    /// Which; `None` for the only one there is.
+    pub stream: Option<String>,
+    /// How much the player buffers, microseconds.
+    pub buffer_us: u32,
+    /// When to take a silent connection for lost, and how fast to come back.
+    pub patience: Patience,
+}
+
+/// Deadlines of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Nothing heard on either connection for so long: it is lost. The server answers four pings a
+    /// second.
+    pub silence: Duration,
+    /// The same, when the server never took the control connection.
+    pub silence_without_control: Duration,
+    /// First wait before dialling again; it doubles up to [`Patience::longest_wait`].
+    pub first_wait: Duration,
+    /// Longest wait before dialling again.
+    pub longest_wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(5),
+            silence_without_control: Duration::from_secs(15),
+            first_wait: Duration::from_millis(250),
+            longest_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a session tells the player, in order.
+#[derive(Debug)]
+pub enum Event {
+    /// The stream was asked for; what was captured earlier is backlog.
+    Subscribed,
+    /// What the packets that follow are.
+    Describe(StreamDescription),
+    /// One coded frame, and the server's clock as it is known now.
+    Packet(Packet, Option<PeerClock>),
+    /// Packets were left out because we were too far behind.
+    Gap(Gap),
+    /// The source is away, with the reason.
+    Held(String),
+    /// The source is back.
+    Resumed,
+    /// The connection is lost; it is dialled again.
+    Lost(SessionError),
+    /// The stream is over.
+    Ended,
+}
+
+/// Where a session's events go. Called on the session's task: it must not block.
+pub trait Sink: Send {
+    /// Takes one in.
+    fn event(&mut self, event: Event);
+    /// The clock's error bound, microseconds, when it is known better.
+    fn clock_error_us(&mut self, error_us: f64);
+}
+
+/// Watches a stream until it is over, `quit` is notified, or it cannot even be started.
+pub async fn run(
+    config: &Config,
+    sink: &mut impl Sink,
+    quit: Arc<Notify>,
+) -> Result<(), SessionError> {
+    let mut backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
+    let mut ever_described = false;
+    let quit = quit.notified();
+    tokio::pin!(quit);
+    loop {
+        let mut described = false;
+        let error = match view::watch(config, sink, &mut described, quit.as_mut()).await {
+            Ok(view::Outcome::Ended) => {
+                sink.event(Event::Ended);
+                return Ok(());
+            }
+            Ok(view::Outcome::Quit) => return Ok(()),
+            Err(error) => error,
+        };
+        ever_described |= described;
+        if !ever_described {
+            return Err(error);
+        }
+        if described {
+            backoff.reset();
+        }
+        sink.event(Event::Lost(error));
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next()) => {}
+            () = quit.as_mut() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the player's threads share: queues, counters, and the board that says how things are.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::StreamDescription;
+use proto::conn::now;
+use proto::time::Stamp;
+
+use crate::jitter::{Buffer, Limits};
+use crate::session::SessionError;
+use crate::sound::Desk;
+use crate::stage::Stage;
+use crate::stats::{Snapshot, State, Stats};
+use crate::timeline::Schedule;
+
+/// Everything the threads of one player share.
+#[derive(Debug)]
+pub struct Shared {
+    /// When what is due.
+    pub schedule: Arc<Schedule>,
+    /// What was counted.
+    pub stats: Stats,
+    /// How things are.
+    pub board: Board,
+    /// Coded pictures.
+    pub video: Buffer,
+    /// Coded sound.
+    pub audio: Buffer,
+    /// Decoded pictures, and what is drawn over them.
+    pub stage: Stage,
+    /// Volume, and the way to the sound card.
+    pub desk: Arc<Desk>,
+    /// Decode only: no window, no sound card.
+    pub headless: bool,
+    wants_picture: AtomicBool,
+    wants_sound: AtomicBool,
+}
+
+impl Shared {
+    /// Nothing yet, at this volume.
+    #[must_use]
+    pub fn new(headless: bool, wants_sound: bool, volume_percent: u32) -> Self {
+        Self {
+            schedule: Arc::default(),
+            stats: Stats::new(now()),
+            board: Board::default(),
+            video: Buffer::new(Limits::DEFAULT),
+            audio: Buffer::new(Limits::DEFAULT),
+            stage: Stage::default(),
+            desk: Arc::new(Desk::new(volume_percent)),
+            headless,
+            wants_picture: AtomicBool::new(true),
+            wants_sound: AtomicBool::new(wants_sound),
+        }
+    }
+
+    /// Whether pictures are to be decoded.
+    #[must_use]
+    pub fn wants_picture(&self) -> bool {
+        self.wants_picture.load(Ordering::Relaxed)
+    }
+
+    /// Whether sound is to be decoded.
+    #[must_use]
+    pub fn wants_sound(&self) -> bool {
+        self.wants_sound.load(Ordering::Relaxed)
+    }
+
+    /// There is nothing to show pictures on.
+    pub fn without_picture(&self) {
+        self.wants_picture.store(false, Ordering::Relaxed);
+    }
+
+    /// The counters since the last look.
+    #[must_use]
+    pub fn look(&self) -> Snapshot {
+        self.stats.look(now(), self.schedule.delay_us())
+    }
+
+    /// The counters since the start.
+    #[must_use]
+    pub fn summary(&self) -> Snapshot {
+        self.stats.summary(now(), self.schedule.delay_us())
+    }
+
+    /// Ends every thread that waits for something here.
+    pub fn close(&self) {
+        self.video.close();
+        self.audio.close();
+        self.stage.close();
+        self.desk.close();
+    }
+}
+
+/// How things are: written by every thread, read by the one that talks to the user. A peer may
+/// change its mind a thousand times a second; the reader sees the last word only.
+#[derive(Debug, Default)]
+pub struct Board {
+    status: Mutex<Status>,
+    changed: Condvar,
+}
+
+/// What is on the board.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Grows with every change.
+    pub version: u64,
+    /// What is watched, once it is known.
+    pub description: Option<Arc<StreamDescription>>,
+    /// What the player is doing.
+    pub state: State,
+    /// Why it is held or reconnecting.
+    pub reason: String,
+    /// How the session ended.
+    pub outcome: Option<Result<(), Arc<SessionError>>>,
+    /// When the last moment of an ended stream is over, on the capture timeline.
+    pub last: Option<Stamp>,
+    /// No sound card, and why.
+    pub no_card: Option<String>,
+    /// The decoder has given up on the pictures or the sound, and why.
+    pub undecodable: Option<String>,
+    /// Everything received is decoded: pictures and sound.
+    pub decoded: (bool, bool),
+    /// A signal asked the player to end.
+    pub quit: bool,
+}
+
+impl Board {
+    /// Changes what is on it.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        let mut status = self.lock();
+        change(&mut status);
+        status.version += 1;
+        drop(status);
+        self.changed.notify_all();
+    }
+
+    /// What is on it, if that has changed since `version`.
+    #[must_use]
+    pub fn news(&self, version: u64) -> Option<Status> {
+        let status = self.lock();
+        (status.version != version).then(|| status.clone())
+    }
+
+    /// As [`Board::news`], waiting up to `patience` for some.
+    #[must_use]
+    pub fn wait(&self, version: u64, patience: Duration) -> Option<Status> {
+        let status = self.lock();
+        let (status, _) = self
+            .changed
+            .wait_timeout_while(status, patience, |status| status.version == version)
+            .unwrap_or_else(PoisonError::into_inner);
+        (status.version != version).then(|| status.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,440 @@
+//! What the sound card is given: decides frame by frame what is heard when.
+//!
+//! The decoder's thread puts samples with their capture times into a ring ([`Feed`]); the card's
+//! callback takes them out ([`Playout`]) and says when they will be heard. Their difference to the
+//! timeline is the error. A small one is steered away by playing up to 0.5 % faster or slower,
+//! which nobody hears; a large one by a jump. Neither side ever waits for the other.
+
+use std::sync::Arc;
+
+use proto::time::Stamp;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::sinc::Sinc;
+use super::steer::Steer;
+use crate::timeline::Schedule;
+
+/// Sound in the ring, at most, seconds at 48 kHz.
+const RING_S: f64 = 0.5;
+/// Stretches in the ring, at most: they are 20 ms and longer, as a rule.
+const MARKS: usize = 256;
+/// How often the steering looks, device frames.
+const BLOCK: usize = 480;
+/// A stretch that begins this far from the end of the last one does not follow it: containers round
+/// their times to a millisecond, lost packets last longer. Microseconds.
+const HOLE_US: i64 = 10_000;
+/// Volume moves by its whole range in this time: anything faster clicks, seconds.
+const FADE_S: f32 = 0.005;
+
+/// What a sound card wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Format {
+    /// Frames a second.
+    pub(super) rate: u32,
+    /// Samples a frame.
+    pub(super) channels: usize,
+}
+
+/// Where a stretch of sound begins in the ring.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// The number of its first frame, counted from the ring's start.
+    frame: u64,
+    captured: Stamp,
+    rate: u32,
+}
+
+/// The ring's entrance.
+#[derive(Debug)]
+pub(super) struct Feed {
+    samples: Producer<f32>,
+    marks: Producer<Mark>,
+    channels: usize,
+    frames: u64,
+}
+
+impl Feed {
+    /// Samples a frame must have.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Puts a stretch in: `rate` frames a second, interleaved. False when there is no room for all
+    /// of it yet.
+    pub(super) fn push(&mut self, captured: Stamp, rate: u32, samples: &[f32]) -> bool {
+        let whole = samples.len() - samples.len() % self.channels;
+        // A stretch longer than the ring would never fit: its end is cut.
+        let fits = self.samples.buffer().capacity() / self.channels * self.channels;
+        let samples = &samples[..whole.min(fits)];
+        if self.samples.slots() < samples.len() || self.marks.is_full() {
+            return false;
+        }
+        // The mark first: the callback must know what the samples are when it sees them.
+        let _ = self.marks.push(Mark { frame: self.frames, captured, rate: rate.max(1) });
+        let _ = self.samples.push_entire_slice(samples);
+        self.frames += (samples.len() / self.channels) as u64;
+        true
+    }
+}
+
+/// The ring's exit.
+#[derive(Debug)]
+pub(super) struct Playout {
+    format: Format,
+    schedule: Arc<Schedule>,
+    samples: Consumer<f32>,
+    marks: Consumer<Mark>,
+    mark: Option<Mark>,
+    /// Frames taken out of the ring.
+    read: u64,
+    sinc: Sinc,
+    steer: Steer,
+    playing: bool,
+    gain: f32,
+    frame: Vec<f32>,
+}
+
+/// A ring between a decoder and a card of this format.
+pub(super) fn ring(format: Format, schedule: Arc<Schedule>) -> (Feed, Playout) {
+    let channels = format.channels.max(1);
+    let format = Format { rate: format.rate.max(1), channels };
+    let (samples_in, samples) = RingBuffer::new((48_000.0 * RING_S) as usize * channels);
+    let (marks_in, marks) = RingBuffer::new(MARKS);
+    let feed = Feed { samples: samples_in, marks: marks_in, channels, frames: 0 };
+    let playout = Playout {
+        format,
+        schedule,
+        samples,
+        marks,
+        mark: None,
+        read: 0,
+        sinc: Sinc::new(channels, 1.0),
+        steer: Steer::default(),
+        playing: false,
+        gain: 0.0,
+        frame: vec![0.0; channels],
+    };
+    (feed, playout)
+}
+
+impl Playout {
+    /// Fills a callback's buffer, whose first frame will be heard at `heard`, at this volume
+    /// (1 is as it came).
+    pub(super) fn fill(&mut self, out: &mut [f32], heard: Stamp, volume: f32) {
+        let channels = self.format.channels;
+        let frames = out.len() / channels;
+        let mut done = 0;
+        while done < frames {
+            let heard = heard.plus_us(frames_us(done as f64, self.format.rate));
+            let left = &mut out[done * channels..frames * channels];
+            done += self.fill_some(left, heard, volume);
+        }
+        let lag_us = if self.playing { self.steer.error_us() } else { 0 };
+        self.schedule.set_sound_lag_us(lag_us);
+    }
+
+    /// Fills some of `out`; gives how many frames.
+    fn fill_some(&mut self, out: &mut [f32], heard: Stamp, volume: f32) -> usize {
+        let room = out.len() / self.format.channels;
+        let Some(captured) = self.next_captured() else {
+            self.stop();
+            out.fill(0.0);
+            return room;
+        };
+        let error_us = heard.us_since(self.schedule.due(captured));
+        if self.playing && self.steer.is_lost(error_us) {
+            self.stop();
+        }
+        if !self.playing {
+            let early = us_frames(error_us.saturating_neg(), self.format.rate).min(room);
+            if early > 0 {
+                out[..early * self.format.channels].fill(0.0);
+                return early;
+            }
+            if self.skip(us_frames(error_us, self.source_rate())) {
+                return 0;
+            }
+            self.playing = true;
+            self.steer.start();
+        }
+        let block = room.min(BLOCK);
+        let speed = self.steer.speed(error_us, frames_us(block as f64, self.format.rate));
+        self.play(&mut out[..block * self.format.channels], speed, volume)
+    }
+
+    /// When what comes out of the interpolator next was captured; `None` when nothing is there.
+    fn next_captured(&mut self) -> Option<Stamp> {
+        while self.marks.peek().is_ok_and(|next| next.frame <= self.read) {
+            self.pass_mark();
+        }
+        let mark = self.mark?;
+        if self.frames_there() < self.sinc.wants().max(1) {
+            return None;
+        }
+        let ahead = self.read.saturating_sub(mark.frame) as f64 - self.sinc.lag();
+        Some(mark.captured.plus_us(frames_us(ahead, mark.rate)))
+    }
+
+    fn frames_there(&self) -> usize {
+        self.samples.slots() / self.format.channels
+    }
+
+    fn source_rate(&self) -> u32 {
+        self.mark.map_or(self.format.rate, |mark| mark.rate)
+    }
+
+    /// Enters the next stretch. Where it does not follow the last one the sound has to be set on
+    /// its time anew; gives whether it does follow.
+    fn pass_mark(&mut self) -> bool {
+        let Ok(next) = self.marks.pop() else { return true };
+        let follows = self.mark.is_some_and(|mark| {
+            let frames = next.frame.saturating_sub(mark.frame) as f64;
+            let expected = mark.captured.plus_us(frames_us(frames, mark.rate));
+            mark.rate == next.rate && next.captured.us_since(expected).saturating_abs() < HOLE_US
+        });
+        if self.mark.is_none_or(|mark| mark.rate != next.rate) {
+            let ratio = f64::from(self.format.rate) / f64::from(next.rate);
+            self.sinc = Sinc::new(self.format.channels, ratio);
+        }
+        self.mark = Some(next);
+        if !follows {
+            self.stop();
+        }
+        follows
+    }
+
+    /// Leaves out frames that should have been heard already; false when there are none.
+    fn skip(&mut self, late: usize) -> bool {
+        let to_mark = self.marks.peek().map_or(usize::MAX, |next| {
+            usize::try_from(next.frame.saturating_sub(self.read)).unwrap_or(usize::MAX)
+        });
+        let frames = late.min(self.frames_there()).min(to_mark);
+        if let Ok(chunk) = self.samples.read_chunk(frames * self.format.channels) {
+            chunk.commit_all();
+        }
+        self.read += frames as u64;
+        frames > 0
+    }
+
+    /// No more sound for now; the next one fades in.
+    fn stop(&mut self) {
+        self.playing = false;
+        self.gain = 0.0;
+        self.sinc.clear();
+    }
+
+    /// Plays into `out` until it is full, the ring is empty, or what follows has another time;
+    /// gives how many frames that were.
+    fn play(&mut self, out: &mut [f32], speed: f64, volume: f32) -> usize {
+        let step = f64::from(self.source_rate()) / f64::from(self.format.rate) * speed;
+        let fade = 1.0 / (FADE_S * self.format.rate as f32);
+        let mut done = 0;
+        for frame in out.chunks_exact_mut(self.format.channels) {
+            if !self.read_wanted() {
+                break;
+            }
+            self.sinc.take(step, frame);
+            self.gain += (volume - self.gain).clamp(-fade, fade);
+            for sample in frame {
+                *sample *= self.gain;
+            }
+            done += 1;
+        }
+        done
+    }
+
+    /// Reads what the interpolator wants; false when that is not there, or of another time.
+    fn read_wanted(&mut self) -> bool {
+        for _ in 0..self.sinc.wants() {
+            let at_mark = self.marks.peek().is_ok_and(|next| next.frame <= self.read);
+            if (at_mark && !self.pass_mark())
+                || self.samples.pop_entire_slice(&mut self.frame).is_err()
+            {
+                return false;
+            }
+            self.sinc.put(&self.frame);
+            self.read += 1;
+        }
+        true
+    }
+}
+
+fn frames_us(frames: f64, rate: u32) -> i64 {
+    (frames * 1e6 / f64::from(rate)).round() as i64
+}
+
+/// Whole frames in so many microseconds; 0 for none or less.
+fn us_frames(us: i64, rate: u32) -> usize {
+    (us.max(0) as f64 * f64::from(rate) / 1e6) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: u32 = 48_000;
+    const DELAY_US: i64 = 100_000;
+
+    struct Card {
+        feed: Feed,
+        playout: Playout,
+        schedule: Arc<Schedule>,
+        /// When the next callback's first frame is heard.
+        heard_us: f64,
+        played: Vec<f32>,
+    }
+
+    fn card(rate: u32, channels: usize) -> Card {
+        let schedule = Arc::new(Schedule::default());
+        crate::timeline::Timeline::new(DELAY_US, schedule.clone());
+        let (feed, playout) = ring(Format { rate, channels }, schedule.clone());
+        Card { feed, playout, schedule, heard_us: 0.0, played: Vec::new() }
+    }
+
+    impl Card {
+        /// One callback of 10 ms.
+        fn callback(&mut self) {
+            let Format { rate, channels } = self.playout.format;
+            let mut out = vec![9.0; rate as usize / 100 * channels];
+            self.playout.fill(&mut out, Stamp(self.heard_us as i64), 1.0);
+            self.heard_us += 10_000.0;
+            self.played.extend(out.chunks(channels).map(|frame| frame[0]));
+        }
+
+        /// When, after the start, the first frame louder than a half was heard.
+        fn first_loud_us(&self) -> f64 {
+            let frame = self.played.iter().position(|s| s.abs() > 0.5).expect("is heard");
+            frame as f64 * 1e6 / f64::from(self.playout.format.rate)
+        }
+    }
+
+    /// Silence with a step to 0.9 at `at`.
+    fn step(frames: usize, at: usize) -> Vec<f32> {
+        (0..frames).map(|i| if i < at { 0.0 } else { 0.9 }).collect()
+    }
+
+    #[test]
+    fn sound_is_heard_when_it_is_due() {
+        for (source, device) in [(48_000, 48_000), (8_000, 48_000), (44_100, 48_000)] {
+            let mut card = card(device, 1);
+            // Captured at 300 ms, the step is 200 ms into it: due at 300 + 200 + 100 ms.
+            let fifth = source as usize / 5;
+            assert!(card.feed.push(Stamp(300_000), source, &step(2 * fifth, fifth)));
+            for _ in 0..100 {
+                card.callback();
+            }
+            let heard = card.first_loud_us();
+            assert!((heard - 600_000.0).abs() < 500.0, "{source} to {device}: at {heard} us");
+            assert!(card.played.iter().all(|s| s.abs() < 1.5), "nothing else is heard");
+        }
+    }
+
+    #[test]
+    fn what_should_have_been_heard_is_skipped_to_the_frame() {
+        let mut card = card(RATE, 1);
+        card.heard_us = 450_000.0;
+        assert!(card.feed.push(Stamp(300_000), RATE, &step(19_200, 9_600)));
+        for _ in 0..30 {
+            card.callback();
+        }
+        let heard = card.first_loud_us() + 450_000.0;
+        assert!((heard - 600_000.0).abs() < 500.0, "at {heard} us");
+    }
+
+    #[test]
+    fn stretches_join_without_a_click_and_a_hole_is_silent() {
+        let mut card = card(RATE, 2);
+        let tone = |from: usize, frames: usize| -> Vec<f32> {
+            (from..from + frames).flat_map(|i| [(i as f32 * 0.05).sin() * 0.8; 2]).collect()
+        };
+        // 20 ms each, their times rounded as a container does; a hole of 40 ms after the fifth.
+        for i in 0..10_usize {
+            let hole = if i < 5 { 0 } else { 40_000 };
+            let captured = i as i64 * 20_000 + hole + if i % 2 == 0 { 300 } else { -300 };
+            assert!(card.feed.push(Stamp(captured), RATE, &tone(i * 960, 960)));
+        }
+        for _ in 0..40 {
+            card.callback();
+        }
+        let sounding = |from_ms: usize, to_ms: usize| {
+            let part = &card.played[from_ms * 48..to_ms * 48];
+            part.iter().filter(|s| s.abs() > 1e-3).count() as f64 / part.len() as f64
+        };
+        assert_eq!(sounding(0, 99), 0.0);
+        assert!(sounding(105, 199) > 0.95);
+        assert_eq!(sounding(203, 238), 0.0);
+        assert!(sounding(246, 338) > 0.95);
+        let steepest = card.played[106 * 48..198 * 48]
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).abs())
+            .fold(0.0, f32::max);
+        assert!(steepest < 0.05, "a click of {steepest}");
+    }
+
+    #[test]
+    fn a_card_that_runs_fast_is_kept_in_time() {
+        let mut card = card(RATE, 1);
+        let mut pushed = 0;
+        for callback in 0..6_000_i64 {
+            while pushed < callback + 20 {
+                let sound = vec![0.1; 480];
+                assert!(card.feed.push(Stamp(pushed * 10_000), RATE, &sound));
+                pushed += 1;
+            }
+            card.callback();
+            // 200 ppm fast: the next callback is heard earlier than 10 ms later.
+            card.heard_us -= 2.0;
+        }
+        let lag = card.playout.steer.error_us();
+        assert!(lag.abs() < 1_000, "{lag} us");
+        let silent = card.played[RATE as usize..].iter().filter(|s| **s == 0.0).count();
+        assert_eq!(silent, 0, "not one frame is missing");
+    }
+
+    #[test]
+    fn a_change_of_delay_is_followed_and_the_picture_told() {
+        let mut card = card(RATE, 1);
+        let mut pushed = 0;
+        let mut timeline = crate::timeline::Timeline::new(DELAY_US, card.schedule.clone());
+        for callback in 0..400_i64 {
+            if callback == 300 {
+                // 40 ms more: too little to jump.
+                timeline = crate::timeline::Timeline::new(DELAY_US + 40_000, card.schedule.clone());
+            }
+            while pushed < callback + 10 {
+                assert!(card.feed.push(Stamp(pushed * 10_000), RATE, &vec![0.1; 480]));
+                pushed += 1;
+            }
+            card.callback();
+        }
+        drop(timeline);
+        let lag = card.schedule.picture_due(Stamp(0)).us_since(card.schedule.due(Stamp(0)));
+        assert!((-40_000..-10_000).contains(&lag), "the picture follows the sound: {lag} us");
+    }
+
+    #[test]
+    fn a_full_ring_takes_nothing_and_an_empty_one_is_silent() {
+        let mut card = card(RATE, 2);
+        let second = vec![0.0; RATE as usize];
+        assert!(card.feed.push(Stamp(0), RATE, &second));
+        assert!(!card.feed.push(Stamp(500_000), RATE, &second));
+        for _ in 0..100 {
+            card.callback();
+        }
+        assert!(card.feed.push(Stamp(500_000), RATE, &second));
+        assert!(card.played.iter().all(|s| *s == 0.0));
+    }
+
+    #[test]
+    fn absurd_times_end_a_callback_all_the_same() {
+        let mut card = card(RATE, 2);
+        for captured in [i64::MIN, i64::MAX, 0, 1 << 60] {
+            card.feed.push(Stamp(captured), 1, &[0.5; 20]);
+            card.feed.push(Stamp(captured), u32::MAX, &[0.5; 20]);
+        }
+        for _ in 0..10 {
+            card.callback();
+        }
+        assert!(card.played.len() == 4_800);
+    }
+}

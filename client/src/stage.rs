@@ -1,0 +1,238 @@
+//! From decoded pictures to drawn ones: takes the picture whose time has come, fits it into the
+//! window, writes over it what is to be read, and hands it to the window's thread in time.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use media::Picture;
+use media::picture::Fitter;
+use proto::conn::now;
+use proto::stream::Video;
+use proto::time::Stamp;
+
+use crate::shared::Shared;
+use crate::text::{Canvas, Corner};
+
+/// Decoded pictures that wait for their time. Few: they are large, and coded ones wait cheaply in
+/// the jitter buffer; more than one, so that a picture that takes long to decode is not late.
+const WAITING: usize = 4;
+/// Drawing starts at least so long before a picture's time.
+const LEAST_LEAD: Duration = Duration::from_millis(4);
+/// And at most.
+const MOST_LEAD: Duration = Duration::from_millis(25);
+/// Black.
+const BLANK: u32 = 0xff00_0000;
+
+/// A decoded picture.
+#[derive(Debug)]
+pub struct Frame {
+    /// Its pixels.
+    pub picture: Picture,
+    /// Pixel aspect and rotation.
+    pub video: Arc<Video>,
+    /// When it was captured, on our clock.
+    pub captured: Stamp,
+}
+
+/// A drawn picture, as large as the window.
+#[derive(Debug)]
+pub struct Drawn {
+    /// 0RGB, row after row.
+    pub pixels: Vec<u32>,
+    /// Across and down.
+    pub size: (u32, u32),
+    /// The picture's capture time when it is new; `None` where only the window or the text changed.
+    pub captured: Option<Stamp>,
+}
+
+/// What is to be seen.
+#[derive(Debug, Default)]
+pub struct Stage {
+    state: Mutex<State>,
+    changed: Condvar,
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Frame>,
+    size: (u32, u32),
+    notice: Option<String>,
+    overlay: Option<Vec<String>>,
+    paused: bool,
+    redraw: bool,
+    closed: bool,
+}
+
+/// What the painter does next.
+enum Next {
+    Show(Frame),
+    Redraw,
+    Close,
+}
+
+impl Stage {
+    /// Puts a picture into the queue, waiting for room.
+    pub fn push(&self, frame: Frame) {
+        let state = self.lock();
+        let mut state = self
+            .room
+            .wait_while(state, |state| state.waiting.len() >= WAITING && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.waiting.push_back(frame);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The window has this size now.
+    pub fn set_size(&self, size: (u32, u32)) {
+        self.change(|state| state.size = size);
+    }
+
+    /// A line at the window's lower edge.
+    pub fn set_notice(&self, notice: Option<String>) {
+        self.change(|state| state.notice = notice);
+    }
+
+    /// Lines in the window's corner.
+    pub fn set_overlay(&self, overlay: Option<Vec<String>>) {
+        self.change(|state| state.overlay = overlay);
+    }
+
+    /// Holds the picture; those that come meanwhile are passed over.
+    pub fn set_paused(&self, paused: bool) {
+        self.change(|state| state.paused = paused);
+    }
+
+    /// Ends the painter, and whoever waits for room.
+    pub fn close(&self) {
+        self.change(|state| {
+            state.closed = true;
+            state.waiting.clear();
+        });
+        self.room.notify_all();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        state.redraw = true;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Waits for something to draw. Of several pictures whose time has come the newest is shown.
+    fn next(&self, shared: &Shared, lead: Duration) -> Next {
+        let lead_us = proto::time::micros(lead);
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Next::Close;
+            }
+            let ready = now().plus_us(lead_us);
+            let is_due = |frame: &Frame| shared.schedule.picture_due(frame.captured) <= ready;
+            let due = state.waiting.iter().take_while(|frame| is_due(frame)).count();
+            let passed_over = if state.paused { due } else { due.saturating_sub(1) };
+            if passed_over > 0 {
+                state.waiting.drain(..passed_over);
+                self.room.notify_one();
+                if !state.paused {
+                    shared.stats.dropped(passed_over as u64);
+                }
+            }
+            if due > passed_over
+                && let Some(frame) = state.waiting.pop_front()
+            {
+                self.room.notify_one();
+                return Next::Show(frame);
+            }
+            if state.redraw {
+                state.redraw = false;
+                return Next::Redraw;
+            }
+            state = self.wait(state, shared, ready);
+        }
+    }
+
+    /// Waits for a change, or for the first picture's time to come.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        shared: &Shared,
+        ready: Stamp,
+    ) -> MutexGuard<'a, State> {
+        let Some(first) = state.waiting.front() else {
+            return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        let wait_us = shared.schedule.picture_due(first.captured).us_since(ready).max(0);
+        let wait = Duration::from_micros(wait_us.unsigned_abs());
+        let waited = self.changed.wait_timeout(state, wait);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Draws until the stage is closed. Pictures go to `drawn`; `spare` brings their memory back.
+pub fn paint(shared: &Shared, drawn: &SyncSender<Drawn>, spare: &Receiver<Vec<u32>>) {
+    let mut painter = Painter { fitter: Fitter::default(), current: None, takes: LEAST_LEAD };
+    loop {
+        let lead = (painter.takes * 2).clamp(LEAST_LEAD, MOST_LEAD);
+        let captured = match shared.stage.next(shared, lead) {
+            Next::Close => return,
+            Next::Redraw => None,
+            Next::Show(frame) => {
+                let captured = frame.captured;
+                painter.current = Some(frame);
+                Some(captured)
+            }
+        };
+        let Ok(mut pixels) = spare.recv() else { return };
+        let size = painter.paint(&shared.stage, &mut pixels);
+        if drawn.send(Drawn { pixels, size, captured }).is_err() {
+            return;
+        }
+    }
+}
+
+struct Painter {
+    fitter: Fitter,
+    current: Option<Frame>,
+    /// What drawing a picture takes, smoothed.
+    takes: Duration,
+}
+
+impl Painter {
+    fn paint(&mut self, stage: &Stage, pixels: &mut Vec<u32>) -> (u32, u32) {
+        let started = Instant::now();
+        let (size, notice, overlay) = {
+            let state = stage.lock();
+            let size = (state.size.0.max(1), state.size.1.max(1));
+            (size, state.notice.clone(), state.overlay.clone())
+        };
+        let (width, height) = (size.0 as usize, size.1 as usize);
+        match &self.current {
+            Some(frame) => {
+                self.fitter.fit(&frame.picture, &frame.video, size, pixels);
+            }
+            None => {
+                pixels.clear();
+                pixels.resize(width * height, BLANK);
+            }
+        }
+        let mut canvas = Canvas { pixels, width, height };
+        if let Some(lines) = &overlay {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            canvas.text(&lines, Corner::TopLeft);
+        }
+        if let Some(line) = &notice {
+            canvas.text(&[line], Corner::Bottom);
+        }
+        self.takes = (self.takes * 7 + started.elapsed()) / 8;
+        size
+    }
+}

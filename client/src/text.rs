@@ -1,0 +1,117 @@
+//! Text over the picture.
+
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+
+const HEIGHT: RasterHeight = RasterHeight::Size20;
+const WEIGHT: FontWeight = FontWeight::Regular;
+/// Around the text, pixels.
+const MARGIN: usize = 8;
+
+/// Where a box of text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corner {
+    /// Upper left.
+    TopLeft,
+    /// Lower edge, centred.
+    Bottom,
+}
+
+/// A picture to draw on: 0xRRGGBB, row after row.
+#[derive(Debug)]
+pub struct Canvas<'a> {
+    /// The pixels.
+    pub pixels: &'a mut [u32],
+    /// Across.
+    pub width: usize,
+    /// Down.
+    pub height: usize,
+}
+
+impl Canvas<'_> {
+    /// Draws lines in a darkened box. What does not fit is cut off.
+    pub fn text(&mut self, lines: &[&str], corner: Corner) {
+        let glyph = get_raster_width(WEIGHT, HEIGHT);
+        let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        let width = (longest * glyph + 2 * MARGIN).min(self.width);
+        let height = (lines.len() * HEIGHT.val() + 2 * MARGIN).min(self.height);
+        let (left, top) = match corner {
+            Corner::TopLeft => (MARGIN.min(self.width - width), MARGIN.min(self.height - height)),
+            Corner::Bottom => {
+                let below = self.height - height;
+                ((self.width - width) / 2, below - MARGIN.min(below))
+            }
+        };
+        self.darken(left, top, width, height);
+        for (row, line) in lines.iter().enumerate() {
+            let y = top + MARGIN + row * HEIGHT.val();
+            for (column, character) in line.chars().enumerate() {
+                self.glyph(left + MARGIN + column * glyph, y, character);
+            }
+        }
+    }
+
+    fn darken(&mut self, left: usize, top: usize, width: usize, height: usize) {
+        for row in self.pixels.chunks_exact_mut(self.width).skip(top).take(height) {
+            for pixel in row.iter_mut().skip(left).take(width) {
+                // A quarter of each colour is left.
+                *pixel = (*pixel >> 2) & 0x003f_3f3f;
+            }
+        }
+    }
+
+    fn glyph(&mut self, left: usize, top: usize, character: char) {
+        let Some(glyph) = get_raster(character, WEIGHT, HEIGHT)
+            .or_else(|| get_raster('\u{fffd}', WEIGHT, HEIGHT))
+        else {
+            return;
+        };
+        let rows = self.pixels.chunks_exact_mut(self.width).skip(top);
+        for (to, from) in rows.zip(glyph.rows()) {
+            for (pixel, &coverage) in to.iter_mut().skip(left).zip(from) {
+                *pixel = towards_white(*pixel, coverage);
+            }
+        }
+    }
+}
+
+fn towards_white(pixel: u32, coverage: u8) -> u32 {
+    let mix = |shift: u32| {
+        let from = (pixel >> shift) & 0xff;
+        (from + (255 - from) * u32::from(coverage) / 255) << shift
+    };
+    mix(16) | mix(8) | mix(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw(width: usize, height: usize, lines: &[&str], corner: Corner) -> Vec<u32> {
+        let mut pixels = vec![0x0080_8080; width * height];
+        Canvas { pixels: &mut pixels, width, height }.text(lines, corner);
+        pixels
+    }
+
+    #[test]
+    fn text_is_bright_in_a_dark_box_and_nothing_else_changes() {
+        let pixels = draw(200, 60, &["Größe"], Corner::TopLeft);
+        assert!(pixels.iter().any(|p| p & 0xff > 0xf0), "bright strokes");
+        assert!(pixels.contains(&0x0020_2020), "a dark ground");
+        assert_eq!(pixels.last(), Some(&0x0080_8080));
+    }
+
+    #[test]
+    fn text_larger_than_the_picture_is_cut() {
+        for (width, height) in [(1, 1), (5, 3), (30, 10)] {
+            for corner in [Corner::TopLeft, Corner::Bottom] {
+                let pixels = draw(width, height, &["much too long", "and too high"], corner);
+                assert_eq!(pixels.len(), width * height);
+            }
+        }
+    }
+
+    #[test]
+    fn characters_the_font_lacks_are_drawn_as_such() {
+        assert_ne!(draw(100, 40, &["漢"], Corner::Bottom), draw(100, 40, &[" "], Corner::Bottom));
+    }
+}

@@ -1,0 +1,424 @@
+//! When a packet is due: maps capture times on the server's clock to moments on ours.
+//!
+//! A packet says when its moment was captured, on the server's clock; the clock filter says how far
+//! that clock is from ours. Their difference is the *capture time*, on our clock, and it is the one
+//! timeline of the player: packets keep it in place of their pts from the moment they arrive, over
+//! restarts of the stream and of the connection. A moment is presented at capture time + delay.
+//!
+//! The delay is what the user asked for. It grows when packets come too late for it, by what the
+//! second-worst second of the last half minute needed (one hiccup is forgiven, a habit is not), and
+//! shrinks again so slowly that the sound can follow unheard. Pure: every moment is handed in.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use proto::PacketHeader;
+use proto::time::{Offset, Stamp};
+
+/// Seconds of arrivals that decide about the delay.
+const WINDOW_S: i64 = 30;
+/// The delay grows no further than this beyond what was asked for, microseconds: a server lets a
+/// viewer that is two seconds behind skip ahead, so packets later than that do not come.
+const MOST_GROWTH_US: i64 = 2_000_000;
+/// How fast the delay shrinks: 3 ms a second, within what the sound can catch up with unheard.
+const SHRINK: f64 = 0.003;
+/// Fastest change of a run's base: 500 ppm, as the clock filter's.
+const SLEW: f64 = 500e-6;
+/// A base that is off by more than this is another base, microseconds.
+const JUMP_US: i64 = 150_000;
+/// Between a packet's arrival and its picture's due time there must be time to decode and to draw
+/// it, microseconds.
+const DECODE_US: i64 = 20_000;
+
+/// What the presenting threads need to know of the timeline, readable at any time without a lock.
+#[derive(Debug, Default)]
+pub struct Schedule {
+    delay_us: AtomicI64,
+    sound_lag_us: AtomicI64,
+    sound_need_us: AtomicI64,
+}
+
+impl Schedule {
+    /// What lies between capture and presentation now, microseconds.
+    #[must_use]
+    pub fn delay_us(&self) -> i64 {
+        self.delay_us.load(Ordering::Relaxed)
+    }
+
+    /// When what was captured at the local moment `captured` is heard, and (the sound's own error
+    /// aside) seen.
+    #[must_use]
+    pub fn due(&self, captured: Stamp) -> Stamp {
+        captured.plus_us(self.delay_us())
+    }
+
+    /// As [`Schedule::due`] for pictures: they follow the sound where that is off its time, so that
+    /// lips and voice stay together while it catches up.
+    #[must_use]
+    pub fn picture_due(&self, captured: Stamp) -> Stamp {
+        self.due(captured).plus_us(self.sound_lag_us.load(Ordering::Relaxed))
+    }
+
+    /// Says how late the sound is heard against the timeline, microseconds; 0 when there is none.
+    pub fn set_sound_lag_us(&self, lag_us: i64) {
+        self.sound_lag_us.store(lag_us, Ordering::Relaxed);
+    }
+
+    /// Says which delay a piece of sound would have needed to be heard in time, microseconds.
+    pub fn sound_needs_us(&self, need_us: i64) {
+        self.sound_need_us.fetch_max(need_us, Ordering::Relaxed);
+    }
+
+    fn take_sound_need_us(&self) -> i64 {
+        self.sound_need_us.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// The peer's clock as it is known when a packet arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerClock {
+    /// `remote - local`.
+    pub offset: Offset,
+    /// Before this the offset may still jump.
+    pub settled: bool,
+}
+
+/// What the timeline says of an arrived packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When its moment was captured, on our clock.
+    pub captured: Stamp,
+    /// From capture (for a packet sent ahead of its pts: from its dts) to arrival, microseconds;
+    /// `None` for backlog, and where the clock is not known.
+    pub transit_us: Option<i64>,
+    /// It was captured before we joined.
+    pub backlog: bool,
+    /// It came after it should have been presented.
+    pub late: bool,
+}
+
+/// The mapping. One for a player's whole life.
+#[derive(Debug)]
+pub struct Timeline {
+    schedule: std::sync::Arc<Schedule>,
+    wanted_us: i64,
+    delay_us: f64,
+    updated: Option<Stamp>,
+    base: Option<Base>,
+    joined: Stamp,
+    needs: VecDeque<Need>,
+}
+
+/// The local capture time of a run's pts 0.
+#[derive(Clone, Copy, Debug)]
+struct Base {
+    us: f64,
+    /// Made without knowing the peer's clock, or before that was settled: to be replaced.
+    provisional: bool,
+    at: Stamp,
+}
+
+/// The longest delay any packet of one second needed.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    second: i64,
+    us: i64,
+}
+
+impl Timeline {
+    /// A timeline that shows what arrives `wanted_us` after its capture; 0 shows pictures as soon
+    /// as they are decoded, and sound as soon as the device can.
+    #[must_use]
+    pub fn new(wanted_us: i64, schedule: std::sync::Arc<Schedule>) -> Self {
+        schedule.delay_us.store(wanted_us, Ordering::Relaxed);
+        Self {
+            schedule,
+            wanted_us,
+            delay_us: wanted_us as f64,
+            updated: None,
+            base: None,
+            joined: Stamp(i64::MIN),
+            needs: VecDeque::new(),
+        }
+    }
+
+    /// A subscription was asked for at `now`: what was captured earlier is there to catch up with,
+    /// and says nothing of the way.
+    pub fn joined(&mut self, now: Stamp) {
+        self.joined = now;
+    }
+
+    /// A new run: its pts have nothing to do with the last one's.
+    pub fn new_run(&mut self) {
+        self.base = None;
+    }
+
+    /// Places a packet that arrived at `now`.
+    pub fn packet(
+        &mut self,
+        header: &PacketHeader,
+        clock: Option<PeerClock>,
+        now: Stamp,
+    ) -> Arrival {
+        let base_us = self.rebase(header, clock, now);
+        let captured = Stamp(base_us.saturating_add(header.pts_us));
+        let backlog = captured < self.joined;
+        let judged = !backlog && self.wanted_us > 0;
+        if judged {
+            self.needs_us(now.us_since(captured).saturating_add(DECODE_US), now);
+        }
+        let late = judged && now > captured.plus_us(self.delay_us.round() as i64);
+        self.adapt(now);
+        let sent = Stamp(base_us.saturating_add(header.dts_us.min(header.pts_us)));
+        let known = clock.is_some() && !backlog;
+        Arrival { captured, transit_us: known.then(|| now.us_since(sent)), backlog, late }
+    }
+
+    /// The local capture time of pts 0. It should not move within a run, but stamps are noisy and
+    /// crystals drift: small changes are slewed, large ones are another base.
+    fn rebase(&mut self, header: &PacketHeader, clock: Option<PeerClock>, now: Stamp) -> i64 {
+        let measured_us = match clock {
+            Some(clock) => (header.captured_at_us - clock.offset).us_since(Stamp(header.pts_us)),
+            // Without a clock the best guess is that the fastest packet took no time at all.
+            None => now.us_since(Stamp(header.pts_us)),
+        };
+        let measured = measured_us as f64;
+        let us = match self.base {
+            None => measured,
+            Some(base) if clock.is_none() && base.provisional => base.us.min(measured),
+            Some(base) if clock.is_none() => base.us,
+            Some(base) if base.provisional => measured,
+            Some(base) if (measured - base.us).abs() > JUMP_US as f64 => measured,
+            Some(base) => {
+                let most = SLEW * now.us_since(base.at).max(0) as f64;
+                base.us + (measured - base.us).clamp(-most, most)
+            }
+        };
+        let provisional = match clock {
+            Some(clock) => !clock.settled,
+            None => self.base.is_none_or(|base| base.provisional),
+        };
+        self.base = Some(Base { us, provisional, at: now });
+        us.round() as i64
+    }
+
+    fn needs_us(&mut self, us: i64, now: Stamp) {
+        let second = now.0.div_euclid(1_000_000);
+        match self.needs.back_mut() {
+            Some(last) if last.second == second => last.us = last.us.max(us),
+            _ => self.needs.push_back(Need { second, us }),
+        }
+        while self.needs.front().is_some_and(|n| second.saturating_sub(n.second) > WINDOW_S) {
+            self.needs.pop_front();
+        }
+    }
+
+    /// What the delay should be: the second-worst second, once there are some to choose from.
+    fn target_us(&self) -> i64 {
+        let mut worst = [0, 0];
+        for need in &self.needs {
+            if need.us > worst[0] {
+                worst = [need.us, worst[0]];
+            } else {
+                worst[1] = worst[1].max(need.us);
+            }
+        }
+        let need = if self.needs.len() > 2 { worst[1] } else { worst[0] };
+        need.clamp(self.wanted_us, self.wanted_us.saturating_add(MOST_GROWTH_US))
+    }
+
+    fn adapt(&mut self, now: Stamp) {
+        let sound_need_us = self.schedule.take_sound_need_us();
+        if sound_need_us > 0 {
+            self.needs_us(sound_need_us, now);
+        }
+        let target = self.target_us() as f64;
+        let elapsed = self.updated.map_or(0, |last| now.us_since(last).max(0)) as f64;
+        self.delay_us = if target > self.delay_us {
+            target
+        } else {
+            target.max(self.delay_us - SHRINK * elapsed)
+        };
+        self.updated = Some(now);
+        self.schedule.delay_us.store(self.delay_us.round() as i64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const MS: i64 = 1_000;
+    const S: i64 = 1_000_000;
+    const OFFSET: Offset = Offset(5 * S);
+    const CLOCK: Option<PeerClock> = Some(PeerClock { offset: OFFSET, settled: true });
+
+    /// A 25 fps stream, captured from 0 on our clock and seen through a way that takes
+    /// `transit(t)`; gives the arrivals and the delay after each.
+    fn simulate(
+        timeline: &mut Timeline,
+        from: i64,
+        to: i64,
+        transit: impl Fn(i64) -> i64,
+    ) -> Vec<(Arrival, i64)> {
+        let mut out = Vec::new();
+        let mut last = i64::MIN;
+        let mut t = from;
+        while t < to {
+            // TCP keeps the order: nothing overtakes.
+            let arrives = (t + transit(t)).max(last);
+            last = arrives;
+            let header = PacketHeader {
+                pts_us: t + 100 * S,
+                dts_us: t + 100 * S,
+                captured_at_us: Stamp(t) + OFFSET,
+                ..PacketHeader::default()
+            };
+            let arrival = timeline.packet(&header, CLOCK, Stamp(arrives));
+            out.push((arrival, timeline.schedule.delay_us()));
+            t += 40 * MS;
+        }
+        out
+    }
+
+    fn timeline(wanted_ms: i64) -> Timeline {
+        Timeline::new(wanted_ms * MS, Arc::default())
+    }
+
+    #[test]
+    fn a_steady_way_keeps_the_asked_delay() {
+        let mut timeline = timeline(250);
+        for (arrival, delay) in simulate(&mut timeline, 0, 60 * S, |_| 30 * MS) {
+            assert_eq!(delay, 250 * MS);
+            assert_eq!(arrival.transit_us, Some(30 * MS));
+            assert!(!arrival.late);
+        }
+    }
+
+    #[test]
+    fn capture_times_are_on_our_clock_and_due_after_the_delay() {
+        let mut timeline = timeline(250);
+        let all = simulate(&mut timeline, 0, S, |_| 10 * MS);
+        assert_eq!(all[3].0.captured, Stamp(120 * MS));
+        assert_eq!(timeline.schedule.due(all[3].0.captured), Stamp(370 * MS));
+    }
+
+    #[test]
+    fn one_hiccup_is_forgiven() {
+        let mut timeline = timeline(250);
+        let hiccup = |t| if (10 * S..10 * S + 40 * MS).contains(&t) { 900 * MS } else { 20 * MS };
+        let all = simulate(&mut timeline, 0, 20 * S, hiccup);
+        assert!(all.iter().any(|(a, _)| a.late), "the hiccup is seen");
+        // The packets held up behind it may cross a second's boundary, never more.
+        assert!(timeline.schedule.delay_us() <= 900 * MS);
+        let last = all.last().expect("has packets");
+        assert!(!last.0.late);
+    }
+
+    #[test]
+    fn a_habit_of_coming_late_grows_the_delay_and_its_end_shrinks_it_slowly() {
+        let mut timeline = timeline(100);
+        let often = |t: i64| if t % (2 * S) < 80 * MS { 400 * MS } else { 10 * MS };
+        let all = simulate(&mut timeline, 0, 40 * S, often);
+        let grown = all.last().expect("has packets").1;
+        assert!((400 * MS..450 * MS).contains(&grown), "grew to {grown}");
+        assert!(!all[all.len() - 200..].iter().any(|(a, _)| a.late), "nothing is late any more");
+
+        let calm = simulate(&mut timeline, 40 * S, 240 * S, |_| 10 * MS);
+        let mut before = grown;
+        for (_, delay) in &calm {
+            assert!(before - delay <= 200, "shrank by {} us in a frame", before - delay);
+            before = *delay;
+        }
+        assert_eq!(before, 100 * MS);
+    }
+
+    #[test]
+    fn growth_is_bounded() {
+        let mut timeline = timeline(100);
+        simulate(&mut timeline, 0, 60 * S, |_| 60 * S);
+        assert_eq!(timeline.schedule.delay_us(), 100 * MS + MOST_GROWTH_US);
+    }
+
+    #[test]
+    fn what_was_captured_before_joining_is_neither_late_nor_slow() {
+        let mut timeline = timeline(100);
+        timeline.joined(Stamp(10 * S));
+        // Two seconds of backlog at once, then live.
+        let all = simulate(&mut timeline, 8 * S, 14 * S, |t| (10 * S + 5 * MS - t).max(5 * MS));
+        for (arrival, delay) in all {
+            assert_eq!(arrival.transit_us.is_some(), arrival.captured >= Stamp(10 * S));
+            assert!(!arrival.late);
+            assert_eq!(delay, 100 * MS);
+        }
+    }
+
+    #[test]
+    fn latency_zero_waits_for_no_picture_but_for_the_sound() {
+        let mut timeline = timeline(0);
+        let all = simulate(&mut timeline, 0, 10 * S, |_| 30 * MS);
+        assert!(all.iter().all(|(a, delay)| *delay == 0 && !a.late));
+        timeline.schedule.sound_needs_us(120 * MS);
+        simulate(&mut timeline, 10 * S, 11 * S, |_| 30 * MS);
+        assert_eq!(timeline.schedule.delay_us(), 120 * MS);
+    }
+
+    #[test]
+    fn a_new_run_starts_a_new_base() {
+        let mut timeline = timeline(250);
+        simulate(&mut timeline, 0, 2 * S, |_| 10 * MS);
+        timeline.new_run();
+        let header =
+            PacketHeader { pts_us: 0, captured_at_us: Stamp(3 * S) + OFFSET, ..Default::default() };
+        let arrival = timeline.packet(&header, CLOCK, Stamp(3 * S + 10 * MS));
+        assert_eq!(arrival.captured, Stamp(3 * S));
+    }
+
+    #[test]
+    fn noise_in_the_stamps_is_smoothed_and_a_jump_is_followed() {
+        let mut timeline = timeline(250);
+        simulate(&mut timeline, 0, S, |_| 10 * MS);
+        let mut packet = |pts: i64, captured: i64| {
+            let header = PacketHeader {
+                pts_us: pts + 100 * S,
+                captured_at_us: Stamp(captured) + OFFSET,
+                ..Default::default()
+            };
+            timeline.packet(&header, CLOCK, Stamp(captured + 10 * MS)).captured.0
+        };
+        let noisy = packet(S, S + 30 * MS);
+        assert!((noisy - S).abs() < 100, "moved by {} us", noisy - S);
+        assert_eq!(packet(2 * S, 5 * S), 5 * S);
+    }
+
+    #[test]
+    fn without_a_clock_the_fastest_packet_is_the_measure() {
+        let mut timeline = timeline(250);
+        let at = |pts: i64| PacketHeader { pts_us: pts, ..Default::default() };
+        timeline.packet(&at(0), None, Stamp(100 * MS));
+        timeline.packet(&at(40 * MS), None, Stamp(110 * MS));
+        let arrival = timeline.packet(&at(80 * MS), None, Stamp(190 * MS));
+        assert_eq!(arrival.captured, Stamp(150 * MS));
+        assert_eq!(arrival.transit_us, None);
+        // The clock becomes known: the guess is replaced at once.
+        let header = PacketHeader { captured_at_us: Stamp(S) + OFFSET, ..at(120 * MS) };
+        assert_eq!(timeline.packet(&header, CLOCK, Stamp(S + MS)).captured, Stamp(S));
+    }
+
+    #[test]
+    fn absurd_stamps_do_no_harm() {
+        let mut timeline = timeline(250);
+        for (pts, captured) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN), (0, 0), (i64::MAX, 0)] {
+            let header = PacketHeader {
+                pts_us: pts,
+                captured_at_us: Stamp(captured),
+                ..PacketHeader::default()
+            };
+            timeline.packet(&header, CLOCK, Stamp(7));
+            timeline.packet(&header, None, Stamp(i64::MAX));
+        }
+        assert!(timeline.schedule.delay_us() <= 250 * MS + MOST_GROWTH_US);
+    }
+}

@@ -1,0 +1,122 @@
+//! The thread that decodes pictures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::decode::{self, VideoDecoder};
+use proto::Track;
+use proto::conn::now;
+use proto::stream::{Media, Video};
+use proto::time::Stamp;
+
+use crate::jitter::{Item, Taken, Timed};
+use crate::shared::Shared;
+use crate::stage::Frame;
+
+/// A packet that is later than this is worth skipping to the next key frame for, microseconds: at
+/// 250 ms everybody sees that picture and sound are apart.
+const LATE_US: i64 = 250_000;
+/// How long to wait for packets before looking around.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Decodes until the buffer is closed.
+pub fn run(shared: &Shared) {
+    let mut decoding = Decoding { shared, current: None };
+    loop {
+        match shared.video.take(PATIENCE) {
+            Taken::Closed => return,
+            Taken::Nothing => {}
+            Taken::Item(Item::Start(track)) => decoding.start(&track),
+            Taken::Item(Item::Packet(timed)) => decoding.packet(&timed),
+            Taken::Item(Item::End) => {
+                decoding.flush();
+                shared.board.update(|status| status.decoded.0 = true);
+            }
+        }
+    }
+}
+
+struct Decoding<'a> {
+    shared: &'a Shared,
+    current: Option<Current>,
+}
+
+struct Current {
+    decoder: VideoDecoder,
+    video: Arc<Video>,
+    /// From the stream's times to capture times on our clock.
+    shift_us: i64,
+    skipped: u64,
+}
+
+impl Decoding<'_> {
+    fn start(&mut self, track: &Track) {
+        self.flush();
+        self.current = None;
+        let Media::Video(video) = &track.media else { return };
+        match VideoDecoder::new(track) {
+            Ok(decoder) => {
+                let video = Arc::new(video.clone());
+                self.current = Some(Current { decoder, video, shift_us: 0, skipped: 0 });
+            }
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    fn packet(&mut self, timed: &Timed) {
+        let Some(current) = &mut self.current else { return };
+        if self.shared.is_late(timed) {
+            let due = now().plus_us(-self.shared.schedule.delay_us());
+            let skipped = self.shared.video.skip_to_key(due);
+            if skipped > 0 {
+                // What is skipped to needs nothing of what is left out, this packet included.
+                self.shared.stats.dropped(skipped as u64 + 1);
+                return;
+            }
+        }
+        current.shift_us = timed.shift_us();
+        let result = current.decoder.decode(&timed.packet);
+        let broken = current.decoder.skipped();
+        self.shared.stats.dropped(broken - current.skipped);
+        current.skipped = broken;
+        match result {
+            Ok(pictures) => self.show(pictures),
+            Err(error) => {
+                self.current = None;
+                self.give_up(&error);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(current) = &mut self.current {
+            let pictures = current.decoder.flush();
+            self.show(pictures);
+        }
+    }
+
+    fn show(&mut self, pictures: Vec<media::Picture>) {
+        let Some(current) = &self.current else { return };
+        for picture in pictures {
+            let decoded = now();
+            let captured = Stamp(picture.pts_us.saturating_add(current.shift_us));
+            self.shared.stats.decoded_picture(decoded);
+            if self.shared.headless {
+                self.shared.stats.latency_us(decoded.us_since(captured));
+            } else {
+                self.shared.stage.push(Frame { picture, video: current.video.clone(), captured });
+            }
+        }
+    }
+
+    fn give_up(&self, error: &decode::Error) {
+        let reason = format!("the picture cannot be shown: {error}");
+        self.shared.board.update(|status| status.undecodable = Some(reason));
+    }
+}
+
+impl Shared {
+    fn is_late(&self, timed: &Timed) -> bool {
+        !self.headless && now().us_since(self.schedule.due(timed.captured)) > LATE_US
+    }
+}
