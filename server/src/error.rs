@@ -1,0 +1,74 @@
+//! What can go wrong, one sentence each with the way out.
+
+use std::net::SocketAddr;
+
+use crate::source::camera;
+
+/// Why the server cannot do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A movie or an input that cannot be served.
+    #[error(transparent)]
+    Demux(#[from] media::demux::Error),
+    /// A camera that cannot be used.
+    #[error(transparent)]
+    Camera(#[from] camera::Error),
+    /// A microphone that cannot be used.
+    #[error(transparent)]
+    Microphone(#[from] crate::source::microphone::Error),
+    /// Pictures or sound that cannot be encoded.
+    #[error("{0}: {1}")]
+    Encode(String, media::encode::Error),
+    /// Two streams of one name, or a name that is none.
+    #[error(transparent)]
+    Name(#[from] relay::NameTaken),
+    /// `--name` with several streams.
+    #[error("--name names one stream, and there are {0}: leave it out, or start a server for each")]
+    OneName(usize),
+    /// The picture is not one the test pattern can be drawn on.
+    #[error("the test pattern needs at least 160x90 pixels, not {0}: give a larger --size")]
+    TooSmall(crate::cli::Size),
+    /// A port that cannot be listened on.
+    #[error("cannot listen on {address}: {}", listen_reason(.address, .source))]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A run of a stream that cannot begin or go on.
+    #[error("{name}: {source}")]
+    Append {
+        /// The stream.
+        name: String,
+        /// Why.
+        source: relay::AppendError,
+    },
+    /// The relay does not take a stream that is pushed to it.
+    #[error(transparent)]
+    Push(#[from] relay::upstream::PushError),
+    /// The system is out of threads or the like.
+    #[error("the system does not let the server start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+fn listen_reason(address: &SocketAddr, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "port {} is in use, end the other program or choose another with --listen {}:PORT",
+            address.port(),
+            if address.is_ipv6() {
+                format!("[{}]", address.ip())
+            } else {
+                address.ip().to_string()
+            },
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            "permission denied, choose a port above 1023 with --listen".to_owned()
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address, see `ip address` and --listen".to_owned()
+        }
+        _ => format!("{error}; choose another address with --listen"),
+    }
+}
