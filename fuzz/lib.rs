@@ -1,52 +1,6 @@
-//! What must hold of every demuxer, whatever the file.
+//! What the targets share: the properties that the ordinary tests check too.
 
-use std::io::Cursor;
+#[path = "../media/tests/demuxed/mod.rs"]
+mod demuxed;
 
-use media::demux::{Reader, Refusal, Source};
-use proto::{Packet, Track, limits};
-use symphonia::core::io::MediaSource;
-
-/// Packets looked at in one file: a small file can claim very many.
-const MOST_PACKETS: usize = 2_000;
-
-/// Takes packets until there are no more, and checks that they can be sent.
-///
-/// # Panics
-/// When something does not hold that must.
-pub fn check_packets(
-    tracks: &[Track],
-    mut next: impl FnMut() -> Result<Option<Packet>, Refusal>,
-) -> Vec<Packet> {
-    assert!((1..=limits::TRACKS).contains(&tracks.len()));
-    for track in tracks {
-        track.validate().expect("a track that may be described");
-    }
-    let mut decoded_until = vec![i64::MIN; tracks.len()];
-    let mut packets = Vec::new();
-    while packets.len() < MOST_PACKETS {
-        let Ok(Some(packet)) = next() else { break };
-        let track = usize::from(packet.header.track);
-        assert!(track < tracks.len(), "a packet of no track");
-        assert!(packet.payload.len() <= limits::MESSAGE, "a packet that cannot be sent");
-        assert!(packet.header.dts_us >= decoded_until[track], "decoding goes back in time");
-        decoded_until[track] = packet.header.dts_us;
-        packets.push(packet);
-    }
-    packets
-}
-
-/// A file that symphonia reads: opened, read, and read again from its start.
-///
-/// # Panics
-/// When something does not hold that must.
-pub fn check_reader(data: &[u8], is_matroska: bool) {
-    let data = data.to_vec();
-    let source: Box<dyn Source> =
-        Box::new(move || Ok(Box::new(Cursor::new(data.clone())) as Box<dyn MediaSource>));
-    let Ok(mut reader) = Reader::open(source, is_matroska) else { return };
-    let tracks = reader.tracks().to_vec();
-    let first = check_packets(&tracks, || reader.next_packet());
-    if reader.rewind().is_ok() {
-        assert_eq!(check_packets(&tracks, || reader.next_packet()), first);
-    }
-}
+pub use demuxed::{check_mp4, check_reader, goes_forward};

@@ -7,20 +7,21 @@ CORPUS = FOLDER / "corpus"
 PICTURE = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=0.5"]
 SOUND = ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=0.3"]
 BOTH = PICTURE + SOUND
-H264, AAC = ["-c:v", "libx264", "-g", "3"], ["-c:a", "aac"]
+H264, AAC = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "3"], ["-c:a", "aac"]
+MJPEG = ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"]
 FRAGMENTS = ["-movflags", "frag_keyframe+empty_moov+default_base_moof"]
 FILES = {
     "mp4": {
         "whole.mp4": BOTH + H264 + AAC,
         "faststart.mp4": BOTH + H264 + AAC + ["-movflags", "faststart"],
         "fragments.mp4": BOTH + H264 + AAC + FRAGMENTS,
-        "mjpeg.mov": PICTURE + ["-c:v", "mjpeg"],
+        "mjpeg.mov": PICTURE + MJPEG,
         "sound.m4a": SOUND + AAC,
         "opus.mp4": BOTH + H264 + ["-c:a", "libopus"],
     },
     "matroska": {
         "h264-aac.mkv": BOTH + H264 + AAC,
-        "mjpeg-flac.mkv": BOTH + ["-c:v", "mjpeg", "-c:a", "flac"],
+        "mjpeg-flac.mkv": BOTH + MJPEG + ["-c:a", "flac"],
         "vorbis.mkv": SOUND + ["-c:a", "libvorbis"],
         "opus.webm": SOUND + ["-c:a", "libopus"],
     },
@@ -70,12 +71,12 @@ for target, files in FILES.items():
 
 raw = CORPUS / "raw"
 raw.mkdir(exist_ok=True)
-picture = make(raw / "one.mp4", PICTURE + ["-c:v", "libx264", "-frames:v", "1"])
+picture = make(raw / "one.mp4", PICTURE + H264 + ["-frames:v", "1"])
 save("h264", "avcc", box(picture, b"avcC"))
 save("h264", "picture", box(picture, b"mdat"))
 save("h264", "sps", box(picture, b"avcC")[8:])
 save("decode", "h264", decoder_input(0, box(picture, b"avcC"), box(picture, b"mdat")))
-jpeg = make(raw / "one.mjpeg", PICTURE + ["-c:v", "mjpeg", "-frames:v", "1"])
+jpeg = make(raw / "one.mjpeg", PICTURE + MJPEG + ["-frames:v", "1"])
 save("decode", "mjpeg", decoder_input(1, b"", jpeg))
 frames = list(adts_frames(make(raw / "sound.aac", SOUND + ["-ac", "2"])))
 save("decode", "aac", decoder_input(2, b"\x11\x90", *frames[:3]))

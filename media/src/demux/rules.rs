@@ -118,13 +118,19 @@ pub(crate) fn aac_track(config: &[u8], language: &str) -> Result<Track, String> 
 }
 
 fn checked(media: Media, config: &[u8], language: &str) -> Result<Track, String> {
-    let language = if language == "und" { "" } else { language };
-    let track =
-        Track { media, codec_config: config.to_vec().into(), language: language.to_owned() };
+    let language = if is_language(language) { language.to_owned() } else { String::new() };
+    let track = Track { media, codec_config: config.to_vec().into(), language };
     match track.validate() {
         Ok(()) => Ok(track),
         Err(error) => Err(format!("says of itself what cannot be: {error}")),
     }
+}
+
+/// A BCP 47 or ISO 639 tag that says something. QuickTime files hold numbers in its place, which read
+/// as letters are none: no reason not to play them.
+fn is_language(tag: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    tag != "und" && tag.len() <= 35 && tag.chars().all(plain)
 }
 
 /// A fraction in lowest terms; `None` if it is none or too large.
