@@ -100,7 +100,7 @@ impl Movie {
     pub fn open_input(url: &str) -> Result<Self, Error> {
         let name = ffmpeg::public_name(url);
         let input = Input::parse(url);
-        let known = Known { found: "an address".into(), edited: None };
+        let known = Known { found: "an address".into(), ..Known::default() };
         let converted = ffmpeg::open(&Tools::default(), &input, &name, &known)?;
         let title = ffmpeg::title_of(Path::new(&name));
         Ok(Self::converted(name, title, converted))
@@ -210,7 +210,7 @@ impl Movie {
                 if packet.is_some() {
                     return Ok(packet);
                 }
-                match converted.complaint() {
+                match converted.complaint(name) {
                     None => Ok(None),
                     Some(Complaint::Lost(said)) => Err(Error::Ffmpeg { name: name.clone(), said }),
                     Some(Complaint::Damaged(said)) => {
@@ -273,12 +273,12 @@ fn what_ffmpeg_may_help(refusal: &Refusal, container: Option<Container>) -> Opti
         Refusal::Convert { found, why, is_edited } => {
             let inside = container.filter(|_| !why.is_empty());
             let inside = inside.map(|container| format!(" in {container}")).unwrap_or_default();
-            let edited = is_edited.then(|| why.clone());
-            Some(Known { found: format!("{found}{inside}"), edited })
+            let found = format!("{found}{inside}");
+            Some(Known { found, why: why.clone(), is_edited: *is_edited })
         }
         // ffmpeg forgives more than symphonia.
         Refusal::Damaged(_) if container? != Container::Mp4 => {
-            Some(Known { found: format!("{} file", container?), edited: None })
+            Some(Known { found: format!("{} file", container?), ..Known::default() })
         }
         _ => None,
     }

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use proto::stream::{AudioCodec, Media, VideoCodec};
 use proto::{Packet, PacketHeader, Track, limits};
 use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::probe::{Hint, Probe};
 use symphonia::core::formats::{FormatOptions, FormatReader};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::units::TimeBase;
-use symphonia::default::formats::MkvReader;
+use symphonia::default::formats::{FlacReader, MkvReader, MpaReader, OggReader, WavReader};
+use symphonia::default::meta::{ApeReader, Id3v1Reader, Id3v2Reader};
 
 use super::error::Refusal;
 use super::reorder::{self, Reorder};
@@ -252,7 +253,7 @@ impl Reader {
         }
         let pick = &mut self.picks[index];
         let pts_us = to_us(packet.pts.get(), pick.time_base);
-        let lasts = i64::try_from(packet.block_dur().get()).unwrap_or(0);
+        let lasts = i64::try_from(packet.dur.get()).unwrap_or(0);
         pick.take_in(index, pts_us, to_us(lasts, pick.time_base), packet.data.into());
         Ok(())
     }
@@ -386,6 +387,20 @@ fn stated_depth(track: &Track) -> Option<usize> {
     }
 }
 
+/// Knows the sound files that are read here and nothing else: not symphonia's MP4, above all.
+fn sound_probe() -> Probe {
+    let mut probe = Probe::default();
+    probe.register_format::<OggReader<'_>>();
+    probe.register_format::<FlacReader<'_>>();
+    probe.register_format::<WavReader<'_>>();
+    probe.register_format::<MpaReader<'_>>();
+    // Tags stand in front of MP3.
+    probe.register_metadata::<Id3v2Reader<'_>>();
+    probe.register_metadata::<Id3v1Reader<'_>>();
+    probe.register_metadata::<ApeReader<'_>>();
+    probe
+}
+
 fn open_format(
     bytes: Box<dyn MediaSource>,
     is_matroska: bool,
@@ -395,8 +410,7 @@ fn open_format(
     let opened = if is_matroska {
         MkvReader::try_new(stream, options).map(|reader| Box::new(reader) as Box<dyn FormatReader>)
     } else {
-        let probe = symphonia::default::get_probe();
-        probe.probe(&Hint::new(), stream, options, MetadataOptions::default())
+        sound_probe().probe(&Hint::new(), stream, options, MetadataOptions::default())
     };
     opened.map_err(|error| match error {
         SymphoniaError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {

@@ -105,9 +105,12 @@ impl Input {
         arguments
     }
 
-    /// Whether it goes on by itself, and cannot be asked twice for the same.
-    fn is_live(&self) -> bool {
-        !matches!(self, Self::File(_))
+    /// What ffmpeg said, in which it names an address as it was given.
+    fn without_password(&self, said: &str, name: &str) -> String {
+        match self {
+            Self::Url(url) => said.replace(url.as_str(), name),
+            Self::File(_) | Self::Device { .. } => said.to_owned(),
+        }
     }
 }
 
@@ -135,12 +138,12 @@ impl Failure {
     }
 
     /// `found`: what is known of the source already.
-    fn named(self, name: &str, found: &str) -> Error {
+    fn named(self, input: &Input, name: &str, found: &str) -> Error {
         let name = name.to_owned();
         match self {
             Self::Missing => Error::NeedsFfmpeg { name, found: found.into() },
             Self::Spawn(source) => Error::Spawn { name, source },
-            Self::Said(said) => Error::Ffmpeg { name, said },
+            Self::Said(said) => Error::Ffmpeg { said: input.without_password(&said, &name), name },
         }
     }
 }
@@ -150,16 +153,20 @@ pub(crate) struct Converted {
     pub(crate) reader: Reader,
     /// What is done with it, for people.
     pub(crate) why: String,
+    /// Not all of it is copied.
+    converts: bool,
     pub(crate) stopper: Stopper,
     stderr: Stderr,
-    is_live: bool,
+    input: Input,
 }
 
 impl Converted {
     /// What went wrong, if a child that ended should not have.
-    pub(crate) fn complaint(&self) -> Option<Complaint> {
+    pub(crate) fn complaint(&self, name: &str) -> Option<Complaint> {
         let said = self.stopper.failed().then(|| self.stderr.last_line())?;
-        Some(if self.is_live { Complaint::Lost(said) } else { Complaint::Damaged(said) })
+        let said = self.input.without_password(&said, name);
+        let is_file = matches!(self.input, Input::File(_));
+        Some(if is_file { Complaint::Damaged(said) } else { Complaint::Lost(said) })
     }
 }
 
@@ -176,8 +183,11 @@ pub(crate) enum Complaint {
 pub(crate) struct Known {
     /// What is in it; empty for a file whose format was not recognised.
     pub(crate) found: String,
-    /// Why it cannot be copied, if it cannot.
-    pub(crate) edited: Option<String>,
+    /// Why it does not go without ffmpeg: "the picture is edited from several pieces". Empty if it
+    /// is its container that only ffmpeg reads.
+    pub(crate) why: String,
+    /// How it is to be shown goes lost when its packets are copied.
+    pub(crate) is_edited: bool,
 }
 
 /// Opens a source through ffmpeg.
@@ -189,12 +199,13 @@ pub(crate) fn open(
 ) -> Result<Converted, Error> {
     let found = known.found.as_str();
     if let Input::Device { .. } = input {
-        return start(tools, input, Plan::for_device()).map_err(|(_, f)| f.named(name, found));
+        return start(tools, input, Plan::for_device())
+            .map_err(|(_, f)| f.named(input, name, found));
     }
     let is_unknown = found.is_empty();
     let probe = match probe::run(tools, input) {
         Err(Failure::Said(_) | Failure::Missing) if is_unknown => Err(unrecognised(name)),
-        Err(failure) => Err(failure.named(name, found)),
+        Err(failure) => Err(failure.named(input, name, found)),
         Ok(probe) if is_unknown && !is_movie(&probe) => Err(unrecognised(name)),
         Ok(probe) => Ok(probe),
     }?;
@@ -203,14 +214,15 @@ pub(crate) fn open(
         let nothing = || Error::NoTrack { name: name.into(), found: plan::found(&probe) };
         Plan::new(&probe, may_copy).ok_or_else(nothing)
     };
-    let mut started = start(tools, input, planned(known.edited.is_none())?);
+    let mut started = start(tools, input, planned(!known.is_edited)?);
     // What it copied may turn out not to be what viewers play.
     if matches!(&started, Err((plan, _)) if plan.copies) {
         started = start(tools, input, planned(false)?);
     }
-    let mut converted = started.map_err(|(_, failure)| failure.named(name, &found))?;
-    if let Some(why) = &known.edited {
-        converted.why = format!("{why}, so {}", converted.why);
+    let mut converted = started.map_err(|(_, failure)| failure.named(input, name, &found))?;
+    // Else what is done with each stream tells it.
+    if !known.why.is_empty() && (known.is_edited || !converted.converts) {
+        converted.why = format!("{}, so {}", known.why, converted.why);
     }
     Ok(converted)
 }
@@ -233,8 +245,9 @@ fn start(tools: &Tools, input: &Input, plan: Plan) -> Result<Converted, (Plan, F
     let (stopper, stderr) = (ffmpeg.stopper(), ffmpeg.stderr());
     match Reader::open_told(Box::new(ffmpeg), true, &plan.told) {
         Ok(reader) => {
-            let is_live = input.is_live();
-            Ok(Converted { reader, why: plan.why, stopper, stderr, is_live })
+            let input = input.clone();
+            let Plan { why, converts, .. } = plan;
+            Ok(Converted { reader, why, converts, stopper, stderr, input })
         }
         Err(Refusal::Io(error)) => Err((plan, Failure::of_spawn(error))),
         Err(Refusal::Convert { why, .. }) => Err((plan, Failure::Said(why))),

@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) arguments: Vec<String>,
     /// Something goes as it is.
     pub(super) copies: bool,
+    /// Something does not.
+    pub(super) converts: bool,
     /// "the sound is AC-3 and becomes AAC; the picture goes as it is"
     pub(super) why: String,
     pub(super) told: Told,
@@ -56,7 +58,9 @@ impl Plan {
             }
         }
         let copies = copies_video || copies_audio;
-        (!parts.is_empty()).then(|| Self { arguments, copies, why: parts.join(", "), told })
+        let converts = (video.is_some() && !copies_video) || (audio.is_some() && !copies_audio);
+        let why = parts.join(", ");
+        (!parts.is_empty()).then_some(Self { arguments, copies, converts, why, told })
     }
 
     /// For a device, which gives raw pictures or sound: both are encoded.
@@ -65,7 +69,7 @@ impl Plan {
         arguments.extend(encode_video());
         arguments.extend(words("-c:a aac -b:a 160k -ac 2"));
         let why = "what it gives becomes H.264 and AAC".into();
-        Self { arguments, copies: false, why, told: Told::default() }
+        Self { arguments, copies: false, converts: true, why, told: Told::default() }
     }
 }
 
