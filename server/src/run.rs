@@ -160,7 +160,6 @@ fn feed_on_thread(
 }
 
 async fn offer(node: Node, (relay, name, token): (String, String, Option<String>), tell: Tell) {
-    say!("{name}: offered at the relay {relay}");
     if let Err(error) = node.push(&relay, &name, &name, token).await {
         let _ = tell.send(News::Refused(error));
     }

@@ -83,8 +83,11 @@ pub fn open(cli: &Cli) -> Result<Vec<Named>, Error> {
         feeds.push(Box::new(pattern::Pattern::new(settings)?));
     }
     if let Some(wish) = &cli.webcam {
-        let microphone = cli.mic.as_deref().map(microphone::Microphone::open).transpose()?;
-        feeds.push(Box::new(camera::Camera::open(wish, settings, microphone)?));
+        let mut camera = camera::Camera::open(wish, settings)?;
+        if let Some(wish) = &cli.mic {
+            camera = camera.with(microphone::Microphone::open(wish)?);
+        }
+        feeds.push(Box::new(camera));
     }
     match &cli.name {
         Some(_) if feeds.len() != 1 => Err(Error::OneName(feeds.len())),

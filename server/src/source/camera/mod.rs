@@ -70,11 +70,7 @@ impl Camera {
     ///
     /// # Errors
     /// When there is none, or it cannot be used.
-    pub fn open(
-        wish: &str,
-        settings: Settings,
-        microphone: Option<Microphone>,
-    ) -> Result<Self, ServerError> {
+    pub fn open(wish: &str, settings: Settings) -> Result<Self, ServerError> {
         let device = device::find(wish)?;
         let name = device.name.clone();
         let format = format::nearest(&device.formats, settings.size, settings.fps, settings.codec)
@@ -93,7 +89,13 @@ impl Camera {
         let mut stills = Stills::new(&name, format, settings)?;
         stills.packet(&first, 0, true)?;
         let picture = stills.track().ok_or_else(|| Error::NoFormat(name.clone()))?;
-        Ok(Self { name, settings, format, news, picture, microphone })
+        Ok(Self { name, settings, format, news, picture, microphone: None })
+    }
+
+    /// Adds a microphone's sound.
+    #[must_use]
+    pub fn with(self, microphone: Microphone) -> Self {
+        Self { microphone: Some(microphone), ..self }
     }
 
     /// Begins a run at `start`.

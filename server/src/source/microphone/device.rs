@@ -42,13 +42,30 @@ pub enum Error {
 /// Names of all microphones, the default one first.
 #[must_use]
 pub fn list() -> Vec<String> {
+    quieten();
     let host = cpal::default_host();
-    let default = host.default_input_device().map(|device| name(&device));
-    let others = host.input_devices().into_iter().flatten().map(|device| name(&device));
-    let mut names: Vec<String> = default.into_iter().chain(others).collect();
+    let default = host.default_input_device();
+    let others = host.input_devices().into_iter().flatten();
+    let usable = default.into_iter().chain(others).filter(is_microphone);
+    let mut names: Vec<String> = usable.map(|device| name(&device)).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
+}
+
+/// alsa-lib prints what it does not find; on this thread it does so no more.
+fn quieten() {
+    #[cfg(target_os = "linux")]
+    let _messages = alsa::Output::local_error_handler();
+}
+
+/// Whether something that can be opened for recording is one: ALSA lists every converter and mixer
+/// beside the cards, and each card a dozen times.
+fn is_microphone(device: &Device) -> bool {
+    let Ok(id) = device.id() else { return false };
+    let is_card = id.id().starts_with("plughw:") || id.id() == "default";
+    (is_card || !id.host().name().eq_ignore_ascii_case("alsa"))
+        && device.default_input_config().is_ok()
 }
 
 /// Opens a microphone and lets it send blocks of `channels` (its own choice of one or two, if not
@@ -58,9 +75,13 @@ pub(super) fn open(
     channels: Option<u16>,
     to: SyncSender<Result<Block, String>>,
 ) -> Result<(Stream, String, u16), Error> {
+    quieten();
     let device = find(wish)?;
     let name = name(&device);
-    let explain = |error: cpal::Error| explain(&name, &error);
+    let explain = |error: cpal::Error| match explain(&name, &error) {
+        Error::NotFound(_) if wish.is_empty() => Error::None,
+        explained => explained,
+    };
     let offered: Vec<SupportedStreamConfigRange> =
         device.supported_input_configs().map_err(explain)?.collect();
     let Some((format, count)) = choose(&offered, preferred(&device)) else {
