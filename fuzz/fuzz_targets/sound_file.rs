@@ -4,6 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
-    instep_fuzz::check_reader(data, false);
-});
+fuzz_target!(|data: &[u8]| instep_fuzz::check_reader(data, false));
