@@ -5,7 +5,6 @@ mod support;
 use media::decode::VideoDecoder;
 use media::encode::{H264Encoder, h264};
 use media::picture::{Matrix, Pixels};
-use proto::packet::PacketHeader;
 use proto::{Packet, Track};
 
 const SIZE: (u32, u32) = (320, 180);
@@ -25,9 +24,7 @@ fn encoded(count: u32, forced: &[u32]) -> (Vec<media::Picture>, Vec<Packet>, Tra
         .zip(0..)
         .map(|(picture, i)| {
             let coded = encoder.encode(picture, forced.contains(&i)).unwrap().unwrap();
-            let (pts_us, key) = (picture.pts_us, coded.key);
-            let header = PacketHeader { pts_us, dts_us: pts_us, key, ..Default::default() };
-            Packet { header, payload: coded.payload }
+            support::video_packet(picture, coded)
         })
         .collect();
     (pictures, packets, encoder.track().unwrap())

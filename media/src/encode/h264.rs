@@ -53,6 +53,9 @@ pub struct H264Encoder {
 /// A viewer that joins, or has lost its way, waits no longer than this for a key frame.
 const KEY_EVERY_US: i64 = 2_000_000;
 
+/// How often a picture is offered to the encoder.
+const MOST_OFFERS: u32 = 8;
+
 const CODEC: &str = "H.264";
 
 impl H264Encoder {
@@ -93,9 +96,18 @@ impl H264Encoder {
         }
         let source = Source { yuv: &yuv, size: (width as usize, height as usize) };
         let at = Timestamp::from_millis(u64::try_from(picture.pts_us / 1000).unwrap_or(0));
-        let coded = self.openh264.encode_at(&source, at).map_err(failed)?;
-        let key = coded.frame_type() == FrameType::IDR;
-        let stream = coded.to_vec();
+        // The rate control would leave pictures out after a large one. Offered again, they count as
+        // that much time gone by, and are taken: an uneven bitrate is better than uneven motion.
+        let mut stream = Vec::new();
+        let mut key = false;
+        for _ in 0..MOST_OFFERS {
+            let coded = self.openh264.encode_at(&source, at).map_err(failed)?;
+            key = coded.frame_type() == FrameType::IDR;
+            coded.write_vec(&mut stream);
+            if !stream.is_empty() {
+                break;
+            }
+        }
         let payload = self.take(&stream);
         if key {
             self.last_key_us = Some(picture.pts_us);
@@ -152,9 +164,9 @@ fn open(config: &Config, (matrix, full_range): (Matrix, bool)) -> Result<OpenH26
         .usage_type(UsageType::CameraVideoRealTime)
         .complexity(Complexity::Low)
         .max_frame_rate(FrameRate::from_hz(rate))
-        .rate_control_mode(RateControlMode::BitrateModePostSkip)
+        .rate_control_mode(RateControlMode::Bitrate)
         .bitrate(BitRate::from_bps(config.bitrate))
-        .skip_frames(false)
+        .skip_frames(true)
         // Key frames are placed by time, see `encode`.
         .intra_frame_period(IntraFramePeriod::auto())
         .vui(vui.full_range(full_range))
