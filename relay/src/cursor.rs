@@ -34,12 +34,19 @@ pub(crate) struct Control {
 
 const RUN: u8 = 0;
 const LEAVE: u8 = 1;
-const KILL: u8 = 2;
+const STALL: u8 = 2;
+const KILL: u8 = 3;
 
 impl Control {
     /// Stop at the next message boundary.
     pub(crate) fn leave(&self) {
         self.state.fetch_max(LEAVE, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// Stop at once: the peer has taken nothing for too long.
+    pub(crate) fn stall(&self) {
+        self.state.fetch_max(STALL, Ordering::AcqRel);
         self.wake();
     }
 
@@ -130,10 +137,8 @@ impl Viewer {
             Poll::Ready(Err(_)) => Poll::Ready(Some(Outcome::Broken)),
             Poll::Pending => {
                 self.control.waker.register(cx.waker());
-                if self.control.state.load(Ordering::Acquire) == KILL {
-                    return Poll::Ready(Some(Outcome::Broken));
-                }
-                Poll::Pending
+                // What was asked between the last look and the registration woke nobody.
+                self.must_stop().map_or(Poll::Pending, |outcome| Poll::Ready(Some(outcome)))
             }
         }
     }
@@ -163,14 +168,20 @@ impl Viewer {
         (self.segment.number, self.offset, self.own.len())
     }
 
+    /// Whether the session wants this to end here.
+    fn must_stop(&self) -> Option<Outcome> {
+        match self.control.state.load(Ordering::Acquire) {
+            KILL => Some(Outcome::Broken),
+            STALL => Some(Outcome::Stalled),
+            LEAVE if self.own.is_empty() && self.mid_message.is_none() => Some(Outcome::Left),
+            _ => None,
+        }
+    }
+
     fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Outcome>>> {
         loop {
-            match self.control.state.load(Ordering::Acquire) {
-                KILL => return Poll::Ready(Ok(Some(Outcome::Broken))),
-                LEAVE if self.own.is_empty() && self.mid_message.is_none() => {
-                    return Poll::Ready(Ok(Some(Outcome::Left)));
-                }
-                _ => {}
+            if let Some(outcome) = self.must_stop() {
+                return Poll::Ready(Ok(Some(outcome)));
             }
             ready!(self.poll_own(cx))?;
             // Sealed is read before the length: after the seal nothing is appended.

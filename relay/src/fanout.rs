@@ -1,6 +1,6 @@
 //! A few tasks a log that serve all its cursors.
 //!
-//! Each task (a shard, one a processor) is woken once for what was appended and then serves its
+//! Each task (a shard, one for two processors) is woken once for what was appended and then serves its
 //! viewers in a row. A viewer that keeps up costs one system call a bunch and no wake-up of its own.
 //! Only one whose socket is full gets a future that waits for it, until it has caught up again.
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::conn::now;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::cursor::{Outcome, Viewer};
 use crate::log::Log;
@@ -41,7 +41,9 @@ impl Fanout {
     /// Starts the shards of a log.
     pub(crate) fn start(log: &Arc<Log>, stall: Duration) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = (0..processors.min(16)).map(|_| {
+        // Half of them: the other half has the receiving end of the network and the sources to do.
+        // One shard alone sends some 70 Gbit/s.
+        let shards = (0..processors.div_ceil(2).min(8)).map(|_| {
             let (sender, arrivals) = mpsc::channel(QUEUE);
             let poke = Arc::new(Notify::new());
             tokio::spawn(Shard::new(log.clone(), stall).run(arrivals, poke.clone()));
@@ -83,6 +85,7 @@ impl Shard {
 
     async fn run(mut self, mut arrivals: mpsc::Receiver<Seat>, poke: Arc<Notify>) {
         let mut changes = self.log.changes();
+        let mut look = tokio::time::interval(self.stall / 4);
         let mut open = true;
         while open || !self.idle.is_empty() || !self.busy.is_empty() {
             let due = self.due_us.map(|due| due.saturating_sub(now().0).max(0) as u64);
@@ -100,6 +103,7 @@ impl Shard {
                     }
                     self.serve_idle().await;
                 }
+                _ = look.tick(), if !self.busy.is_empty() => self.find_stalled(),
                 () = poke.notified() => self.serve_idle().await,
                 () = wait_us(due) => self.serve_idle().await,
             }
@@ -154,9 +158,21 @@ impl Shard {
 
     fn wait_for(&mut self, seat: Seat) {
         let progress = seat.viewer.progress();
-        let deadline = Box::pin(tokio::time::sleep(self.stall));
-        let seat = Some(seat);
-        self.busy.push(CatchUp { seat, progress, deadline, stall: self.stall });
+        self.busy.push(CatchUp { seat: Some(seat), progress, since: Instant::now() });
+    }
+
+    /// Ends the service of viewers that have taken nothing for too long.
+    fn find_stalled(&mut self) {
+        let now = Instant::now();
+        for waiting in self.busy.iter_mut() {
+            let Some(seat) = &waiting.seat else { continue };
+            let progress = seat.viewer.progress();
+            if progress != waiting.progress {
+                (waiting.progress, waiting.since) = (progress, now);
+            } else if now.duration_since(waiting.since) >= self.stall {
+                seat.viewer.control.stall();
+            }
+        }
     }
 }
 
@@ -179,33 +195,26 @@ async fn wait_us(us: Option<u64>) {
     }
 }
 
-/// Waits until a viewer has all there is, is done, or has taken nothing for too long.
+/// Waits until a viewer has all there is or is done.
 struct CatchUp {
     seat: Option<Seat>,
+    /// Where it was when it last took something, as far as anybody looked.
     progress: (u64, u64, usize),
-    deadline: Pin<Box<Sleep>>,
-    stall: Duration,
+    since: Instant,
 }
 
 impl Future for CatchUp {
     type Output = (Seat, Option<Outcome>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
         #[allow(clippy::expect_used, reason = "a future is not polled after it was ready")]
-        let mut seat = this.seat.take().expect("polled after it was ready");
-        if let Poll::Ready(outcome) = seat.viewer.poll_advance(cx) {
-            return Poll::Ready((seat, outcome));
+        let mut seat = self.seat.take().expect("polled after it was ready");
+        match seat.viewer.poll_advance(cx) {
+            Poll::Ready(outcome) => Poll::Ready((seat, outcome)),
+            Poll::Pending => {
+                self.seat = Some(seat);
+                Poll::Pending
+            }
         }
-        let progress = seat.viewer.progress();
-        if progress != this.progress {
-            this.progress = progress;
-            this.deadline.as_mut().reset(Instant::now() + this.stall);
-        }
-        if this.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready((seat, Some(Outcome::Stalled)));
-        }
-        this.seat = Some(seat);
-        Poll::Pending
     }
 }

@@ -87,17 +87,24 @@ fn poll_sendfile(
     length: usize,
 ) -> Poll<io::Result<usize>> {
     loop {
-        // Tried before asking for readiness: a viewer that keeps up costs one system call.
+        // Tried before asking for readiness: a viewer that keeps up costs one system call. When the
+        // socket took only a part it is full: saying so spares the call that would find that out.
+        let mut taken = 0;
         let sent = socket.try_io(tokio::io::Interest::WRITABLE, || {
             let mut at = offset;
-            Ok(rustix::fs::sendfile(socket, file, Some(&mut at), length)?)
+            taken = rustix::fs::sendfile(socket, file, Some(&mut at), length)?;
+            if taken < length { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match sent {
+            Ok(()) => return Poll::Ready(Ok(taken)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if taken > 0 {
+                    return Poll::Ready(Ok(taken));
+                }
                 ready!(socket.poll_write_ready(cx))?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return some(other),
+            Err(error) => return Poll::Ready(Err(error)),
         }
     }
 }

@@ -1,0 +1,206 @@
+//! What is seen in the window and heard from the sound card.
+
+use server::source::pattern::stamp;
+use tests::display::Display;
+use tests::process::{Process, command, server};
+use tests::sound::{RATE, Sound, envelope, likeness};
+use tests::{MOVIE, SILENT, eventually, sample};
+
+fn client(display: Option<&Display>, sound: Option<&Sound>, args: &[&str]) -> Process {
+    let mut command = command("client");
+    command.args(args).env(
+        "PULSE_SERVER",
+        sound.map_or("unix:/nowhere".to_owned(), Sound::address),
+    );
+    if let Some(display) = display {
+        command.env("DISPLAY", &display.name);
+    }
+    Process::spawn("client", command)
+}
+
+#[test]
+fn the_window_shows_the_pattern_in_time_and_obeys_keys() {
+    let display = Display::start(800, 600);
+    let (_server, address) = server(&["--test-pattern", "--size", "640x360"]);
+    let args = ["--connect", &address, "--no-audio", "--latency", "100"];
+    let client = client(Some(&display), None, &args);
+    let _ = display.window("pattern");
+    let read = || stamp::read(&crop(&display, 640, 360), 640, 360);
+    let first = eventually("a stamp on the screen", read);
+    eventually("the pattern moves on", || read().filter(|s| s.frame > first.frame + 10));
+    display.press("pattern", "space");
+    // Paused: the same frame in two looks, one after the other.
+    eventually("the picture stands still", || {
+        let (one, two) = (read()?, read()?);
+        (one.frame == two.frame).then_some(())
+    });
+    let paused = read().expect("a stamp");
+    display.press("pattern", "space");
+    eventually("it goes on live", || read().filter(|s| s.frame > paused.frame + 10));
+    display.press("pattern", "q");
+    let (code, said) = client.end();
+    assert_eq!(code, 0, "{said:?}");
+}
+
+/// The top left corner of the screen, where a window without a window manager is.
+fn crop(display: &Display, width: usize, height: usize) -> Vec<u32> {
+    let shot = display.screenshot();
+    let rows = shot.chunks(display.width).take(height);
+    rows.flat_map(|row| row[..width.min(row.len())].to_vec()).collect()
+}
+
+#[test]
+fn the_window_shows_what_the_decoder_makes_of_the_movie() {
+    let display = Display::start(640, 360);
+    let (_server, address) = server(&["--file", &sample(SILENT).display().to_string(), "--loop"]);
+    let _client = client(Some(&display), None, &["--connect", &address, "--no-audio"]);
+    let _ = display.window("city");
+    let frames = decoded();
+    // Some frame of the movie, to a few steps of brightness a pixel.
+    let best = eventually("a picture of the movie on the screen", || {
+        let shot = display.screenshot();
+        let difference = frames.iter().map(|frame| difference(frame, &shot)).min()?;
+        (difference < 3_000).then_some(difference)
+    });
+    assert!(best < 3_000);
+    let black = vec![0; 640 * 360];
+    assert!(frames.iter().all(|frame| difference(frame, &black) > 3_000), "the measure measures");
+}
+
+/// Every tenth picture of the movie.
+fn decoded() -> Vec<Vec<u32>> {
+    let mut movie = media::demux::Movie::open(&sample(SILENT)).expect("movie");
+    let mut decoder = media::decode::VideoDecoder::new(&movie.tracks()[0]).expect("decoder");
+    let mut frames = Vec::new();
+    let mut number = 0;
+    while let Some(packet) = movie.next_packet().expect("packet") {
+        for picture in decoder.decode(&packet).expect("picture") {
+            if number % 2 == 0 {
+                let mut rgb = Vec::new();
+                picture.to_rgb(&mut rgb);
+                frames.push(rgb);
+            }
+            number += 1;
+        }
+    }
+    frames
+}
+
+/// Mean difference of two pictures, thousandths of a step of brightness.
+fn difference(one: &[u32], two: &[u32]) -> u64 {
+    let channel = |pixel: u32, shift: u32| i64::from(pixel >> shift & 0xff);
+    // One pixel in seven: enough, and quick.
+    let pairs = one.iter().zip(two).step_by(7);
+    let sum: u64 = pairs
+        .clone()
+        .map(|(a, b)| {
+            [0, 8, 16].iter().map(|s| channel(*a, *s).abs_diff(channel(*b, *s))).sum::<u64>()
+        })
+        .sum();
+    sum * 1_000 / (3 * pairs.len() as u64).max(1)
+}
+
+#[test]
+fn the_sound_card_plays_the_movies_own_sound() {
+    let sound = Sound::start();
+    let recording = sound.record();
+    let (_server, address) = server(&["--file", &sample(MOVIE).display().to_string()]);
+    let _client = client(None, Some(&sound), &["--connect", &address]);
+    let wanted = movie_sound();
+    // Eight seconds from the middle, wherever they come in the recording.
+    let part = envelope(&wanted[4 * RATE..12 * RATE]);
+    let best = eventually("the movie's sound from the card", || {
+        let heard = envelope(&recording.heard());
+        let likeness = if heard.len() > part.len() { likeness(&part, &heard) } else { 0.0 };
+        (likeness > 0.95).then_some(likeness)
+    });
+    assert!(best > 0.95, "{best}");
+}
+
+/// The sample movie's sound, decoded by our own decoder, mono.
+fn movie_sound() -> Vec<f32> {
+    let mut movie = media::demux::Movie::open(&sample(MOVIE)).expect("movie");
+    let index = movie.tracks().iter().position(|track| !track.is_video()).expect("sound");
+    let mut decoder = media::decode::AudioDecoder::new(&movie.tracks()[index]).expect("decoder");
+    let mut samples = Vec::new();
+    while let Some(packet) = movie.next_packet().expect("packet") {
+        if usize::from(packet.header.track) != index {
+            continue;
+        }
+        if let Some(sound) = decoder.decode(&packet).expect("sound") {
+            let channels = usize::from(sound.channels);
+            assert_eq!(sound.sample_rate as usize, RATE);
+            let mono = |frame: &[f32]| frame.iter().sum::<f32>() / channels as f32;
+            samples.extend(sound.samples.chunks(channels).map(mono));
+        }
+    }
+    samples
+}
+
+#[test]
+fn the_patterns_flash_and_beep_come_together() {
+    let display = Display::start(640, 360);
+    let sound = Sound::start();
+    let (_server, address) = server(&["--test-pattern", "--size", "640x360"]);
+    let _client = client(Some(&display), Some(&sound), &["--connect", &address]);
+    let _ = display.window("pattern");
+    let offsets = eventually("flashes with beeps", || {
+        let offsets = watch_and_listen(&display, &sound);
+        (offsets.len() >= 4).then_some(offsets)
+    });
+    let mut sorted = offsets.clone();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    // EBU R37: sound at most 40 ms before and 60 ms behind the picture.
+    assert!((-40.0..=60.0).contains(&median), "sound is {median:.0} ms late: {offsets:?}");
+}
+
+/// Records screen and sound card together for some seconds; how late each beep was, milliseconds.
+fn watch_and_listen(display: &Display, sound: &Sound) -> Vec<f64> {
+    let folder = tempfile::tempdir().expect("folder");
+    let both = folder.path().join("both.mkv");
+    let ffmpeg = |args: &[&str]| {
+        let output = std::process::Command::new("ffmpeg")
+            .env("PULSE_SERVER", sound.address())
+            .args(["-loglevel", "error", "-nostdin", "-y"])
+            .args(args)
+            .output()
+            .expect("ffmpeg");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let path = both.display().to_string();
+    let size = format!("{}x{}", display.width, display.height);
+    ffmpeg(&[
+        "-thread_queue_size", "512", "-f", "x11grab", "-framerate", "60", "-video_size", &size,
+        "-draw_mouse", "0", "-i", &display.name, "-thread_queue_size", "512", "-f", "pulse",
+        "-fragment_size", "960", "-i", "card.monitor", "-t", "8", "-vf", "scale=32:18",
+        "-c:v", "rawvideo", "-pix_fmt", "gray", "-c:a", "pcm_s16le", &path,
+    ]);
+    let picture = ffmpeg(&["-i", &path, "-map", "0:v", "-vf", "fps=100", "-f", "rawvideo", "-"]);
+    let heard = ffmpeg(&[
+        "-i", &path, "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar",
+        "48000", "-f", "s16le", "-",
+    ]);
+    let bright = |frame: &[u8]| frame.iter().map(|p| f64::from(*p)).sum::<f64>() / frame.len() as f64;
+    let light: Vec<f64> = picture.chunks_exact(32 * 18).map(bright).collect();
+    let loud = |block: &[u8]| {
+        let sample = |b: &[u8]| f64::from(i16::from_le_bytes([b[0], b[1]])).abs();
+        block.chunks_exact(2).map(sample).sum::<f64>() / (block.len() / 2) as f64
+    };
+    let noise: Vec<f64> = heard.chunks_exact(2 * RATE / 1000).map(loud).collect();
+    let flashes: Vec<f64> = onsets(&light).iter().map(|i| *i as f64 * 10.0).collect();
+    let beeps: Vec<f64> = onsets(&noise).iter().map(|i| *i as f64).collect();
+    let nearest = |flash: &f64| {
+        beeps.iter().map(|beep| beep - flash).min_by(|a, b| a.abs().total_cmp(&b.abs()))
+    };
+    flashes.iter().filter_map(nearest).filter(|offset| offset.abs() < 400.0).collect()
+}
+
+/// Where a row rises past the middle of its range after having been below for a while.
+fn onsets(row: &[f64]) -> Vec<usize> {
+    let low = row.iter().copied().fold(f64::MAX, f64::min);
+    let high = row.iter().copied().fold(f64::MIN, f64::max);
+    let above: Vec<bool> = row.iter().map(|x| *x > (low + high) / 2.0).collect();
+    (5..above.len()).filter(|i| above[*i] && !above[i - 5..*i].iter().any(|a| *a)).collect()
+}
