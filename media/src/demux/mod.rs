@@ -17,19 +17,16 @@
 mod aac;
 mod error;
 mod ffmpeg;
-mod matroska;
 pub mod mp4;
 mod reader;
-mod reorder;
 mod rules;
 mod sniff;
 mod stream;
-mod tracks;
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proto::{Packet, Track};
 
@@ -40,6 +37,9 @@ pub use reader::{Reader, Source};
 use ffmpeg::{Complaint, Converted, Input, Known, Tools};
 use mp4::Mp4;
 use sniff::Container;
+
+/// Room for the header beside the largest payload a message can hold, bytes.
+const HEADER_ROOM: usize = 1 << 10;
 
 /// How a movie's packets come about. Its `Display` is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Movie {
         let opened = match container {
             Some(Container::Mp4) => Mp4::open(file).map(|mp4| Demuxer::Mp4(Box::new(mp4))),
             Some(other) if other.is_read_by_symphonia() => {
-                Reader::open(reopen(path.to_owned()), other == Container::Matroska)
+                Reader::open(Box::new(path.to_owned()), other == Container::Matroska)
                     .map(|reader| Demuxer::Reader(Box::new(reader)))
             }
             other => {
@@ -260,20 +260,13 @@ fn look(path: &Path, name: &str) -> Result<(File, Option<Container>), Error> {
     Ok((file, sniff::container(&head)))
 }
 
-fn reopen(path: PathBuf) -> Box<dyn Source> {
-    Box::new(move || {
-        let file = File::open(&path)?;
-        Ok(Box::new(file) as Box<dyn symphonia::core::io::MediaSource>)
-    })
-}
-
 /// What is known of a file that ffmpeg may make playable; `None` if it cannot help either.
 fn what_ffmpeg_may_help(refusal: &Refusal, container: Option<Container>) -> Option<Known> {
     match refusal {
         Refusal::Convert { found, why, is_edited } => {
             let inside = container.filter(|_| !why.is_empty());
-            let inside = inside.map(|container| format!(" in {container}")).unwrap_or_default();
-            let found = format!("{found}{inside}");
+            let inside = inside.map(|container| format!(" in {container}: {why}"));
+            let found = format!("{found}{}", inside.unwrap_or_default());
             Some(Known { found, why: why.clone(), is_edited: *is_edited })
         }
         // ffmpeg forgives more than symphonia.
@@ -291,5 +284,60 @@ fn named(refusal: Refusal, name: &str) -> Error {
         Refusal::NoTrack { found } => Error::NoTrack { name, found },
         Refusal::Damaged(what) => Error::Damaged { name, what },
         Refusal::Io(source) => Error::Read { name, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn sample(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(name)
+    }
+
+    /// As on a machine without ffmpeg.
+    fn no_tools() -> Tools {
+        Tools { ffmpeg: "/nowhere/ffmpeg".into(), ffprobe: "/nowhere/ffprobe".into() }
+    }
+
+    #[test]
+    fn without_ffmpeg_what_passes_still_plays() {
+        let path = sample("big-buck-bunny-480p-30s.mp4");
+        let movie = Movie::open_with(&path, &no_tools()).expect("needs no ffmpeg");
+        assert_eq!(movie.way(), &Way::PassThrough);
+        assert_eq!(movie.title(), "big-buck-bunny-480p-30s");
+    }
+
+    #[test]
+    fn without_ffmpeg_the_rest_says_what_it_is_and_what_to_install() {
+        let open = |path: &Path| Movie::open_with(path, &no_tools()).expect_err("needs ffmpeg");
+        let said = open(&sample("big-buck-bunny-720p-5s.mp4")).to_string();
+        assert!(said.ends_with(
+            "needs ffmpeg, which is not installed (found: H.264 video, AAC sound in MP4: \
+             the sound has 6 channels); apt install ffmpeg"
+        ));
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("movie.avi");
+        std::fs::write(&path, b"RIFF\0\0\0\0AVI LIST").expect("writable");
+        assert!(open(&path).to_string().contains("(found: AVI file)"));
+        std::fs::write(&path, b"no movie at all").expect("writable");
+        assert!(matches!(open(&path), Error::Unrecognised { .. }));
+    }
+
+    #[test]
+    fn movies_move_between_threads() {
+        fn is_send<T: Send>() {}
+        is_send::<Movie>();
+        is_send::<Stopper>();
+    }
+
+    #[test]
+    fn what_the_system_says_becomes_a_sentence() {
+        let said = |kind: std::io::ErrorKind| Error::of_io("a.mp4", kind.into()).to_string();
+        assert!(said(std::io::ErrorKind::PermissionDenied).contains("chmod +r"));
+        assert!(said(std::io::ErrorKind::NotFound).contains("no such file"));
+        assert!(said(std::io::ErrorKind::TimedOut).contains("could not be read"));
     }
 }

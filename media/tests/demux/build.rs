@@ -2,10 +2,10 @@
 
 use std::io::Cursor;
 
+use bytes::Bytes;
 use media::demux::mp4::Mp4;
 use media::demux::{Reader, Refusal};
 use proto::Packet;
-use symphonia::core::io::MediaSource;
 
 /// avcC of a High profile stream, 854x480, whose VUI says that two pictures are held back.
 pub(crate) const AVCC: [u8; 48] = [
@@ -444,9 +444,7 @@ pub(crate) fn read_mp4(bytes: &[u8]) -> Result<(Vec<Packet>, Option<String>), Re
 
 /// Opens bytes as Matroska or sound.
 pub(crate) fn open_reader(bytes: &[u8], is_matroska: bool) -> Result<Reader, Refusal> {
-    let bytes = bytes.to_vec();
-    let source = move || Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn MediaSource>);
-    Reader::open(Box::new(source), is_matroska)
+    Reader::open(Box::new(Bytes::copy_from_slice(bytes)), is_matroska)
 }
 
 /// Opens bytes as Matroska or sound and takes all packets, and the note.

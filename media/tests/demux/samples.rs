@@ -145,7 +145,9 @@ fn other_layouts_of_mp4_are_passed_through() {
             a if a.contains("-an") => &["v:0"],
             _ => &["v:0", "a:0"],
         };
-        assert_as_probed(&path, streams, 0);
+        // Where an edit begins within a picture, ffprobe moves the next picture to its start.
+        let slack_us = if name == "cut.mp4" { 41_667 } else { 0 };
+        assert_as_probed(&path, streams, slack_us);
     }
 }
 
@@ -348,6 +350,30 @@ fn an_endless_input_is_stopped_from_another_thread() {
         std::thread::spawn(move || while movie.next_packet().is_ok_and(|p| p.is_some()) {});
     stopper.stop();
     reader.join().expect("it ends");
+}
+
+/// Whether a process runs, or waits to be reaped, that was started with this word.
+#[cfg(target_os = "linux")]
+fn is_running(word: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("readable").flatten();
+    let children = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let is_it = |line: &Vec<u8>| {
+        line.starts_with(b"ffmpeg") && line.windows(word.len()).any(|w| w == word.as_bytes())
+    };
+    children.into_iter().any(|line| is_it(&line))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn dropping_a_movie_ends_its_child() {
+    let unusual = format!("testsrc2=size=162x{}:rate=25", 100 + std::process::id() % 100 * 2);
+    let mut movie = Movie::open_input(&format!("lavfi:{unusual}")).expect("opens");
+    movie.next_packet().expect("readable").expect("a packet");
+    assert!(is_running(&unusual));
+    let stopper = movie.stopper();
+    drop(movie);
+    assert!(!is_running(&unusual), "ended and reaped, whoever holds the stopper");
+    stopper.stop();
 }
 
 #[test]

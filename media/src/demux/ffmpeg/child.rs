@@ -54,6 +54,12 @@ impl Process {
         let _ = self.child().kill();
     }
 
+    fn end(&self) {
+        self.kill();
+        // Fails only if there is nothing to wait for.
+        let _ = self.child().wait();
+    }
+
     /// Whether one that has closed its pipe ends well; it gets a moment for that.
     fn ends_well(&self) -> bool {
         let deadline = Instant::now() + FAREWELL;
@@ -70,8 +76,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
-        let _ = self.child().wait();
+        self.end();
     }
 }
 
@@ -217,8 +222,8 @@ impl MediaSource for Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // At once, though the stopper may still hold the process.
-        self.process.kill();
+        // At once, though a stopper may still hold the process.
+        self.process.end();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What ffmpeg is to do with a source: which streams it copies and which it converts.
 
 use super::probe::{Probe, Stream};
-use crate::demux::tracks::Told;
+use crate::demux::reader::Told;
 
 /// Key frames come this often in what is converted: the wait of a viewer that joins.
 const KEY_FRAMES: &str = "expr:gte(t,n_forced*2)";

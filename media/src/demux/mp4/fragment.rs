@@ -32,9 +32,16 @@ pub(super) struct Fragmented {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk {
     /// First byte of the next box.
-    pub(super) at: u64,
+    at: u64,
     /// A fragment was begun that the file does not hold to its end.
     pub(super) cut: bool,
+}
+
+impl From<u64> for Walk {
+    /// A walk from this byte on.
+    fn from(at: u64) -> Self {
+        Self { at, cut: false }
+    }
 }
 
 impl Walk {

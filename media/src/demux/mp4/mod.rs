@@ -7,6 +7,7 @@
 //! edit      its edit list
 //! table     its sample table, walked lazily
 //! fragment  movie fragments
+//! play      one track that is played: its samples as packets
 //! ```
 //!
 //! Only the index is kept in memory; sample data is read from the file when it is due.
@@ -15,6 +16,7 @@ mod boxes;
 mod edit;
 mod entry;
 mod fragment;
+mod play;
 mod table;
 mod track;
 
@@ -23,17 +25,15 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use mp4_atom::{Mehd, Mvhd, Trex};
-use proto::stream::{Media, VideoCodec};
-use proto::{Packet, PacketHeader, Track, limits};
+use proto::{Packet, Track, limits};
 
 use super::error::Refusal;
-use super::{rules, stream};
-use crate::h264;
+use super::{HEADER_ROOM, stream};
 use boxes::{Boxes, TopBox};
-use edit::Edit;
 use fragment::{Fragmented, Walk};
-use table::{Cursor, Sample, Table};
-use track::{Survey, Trak};
+use play::{Player, set_frame_rate, to_us};
+use table::Sample;
+use track::Trak;
 
 /// Largest `moov` that is read, bytes: some ten hours of pictures and sound.
 const MOST_MOOV: u64 = 128 << 20;
@@ -43,8 +43,6 @@ const MOST_BOXES: usize = 1 << 16;
 const MOST_SURVEYED: usize = 1 << 16;
 /// Samples of one track queued while those of another are looked for.
 const MOST_QUEUED: usize = 1 << 14;
-/// Room for the header beside the largest payload a message can hold, bytes.
-const HEADER_ROOM: usize = 1 << 10;
 
 /// An open MP4 file.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ pub struct Mp4<R> {
     file: BufReader<R>,
     length: u64,
     tracks: Vec<Track>,
-    readers: Vec<TrackReader>,
+    players: Vec<Player>,
     /// All tracks of the file, for their fragments.
     fragmented: Vec<Fragmented>,
     /// Where the walk over the fragments begins, if there are any.
@@ -60,25 +58,6 @@ pub struct Mp4<R> {
     walk: Option<Walk>,
     duration_us: Option<u64>,
     note: Option<String>,
-}
-
-/// One of the tracks that are played.
-#[derive(Debug)]
-struct TrackReader {
-    timescale: u32,
-    edit: Edit,
-    table: Table,
-    survey: Survey,
-    /// Bytes of a NAL unit's length, for H.264.
-    length_size: Option<usize>,
-    /// Index of its fragments' queue.
-    fragments: usize,
-    /// What is subtracted so that the movie begins at 0, microseconds.
-    base_us: i64,
-    cursor: Cursor,
-    next: Option<Sample>,
-    /// The file ends before this track does.
-    cut: bool,
 }
 
 impl<R: Read + Seek> Mp4<R> {
@@ -92,37 +71,31 @@ impl<R: Read + Seek> Mp4<R> {
         let (moov, first_fragment) = find_moov(&mut file, length)?;
         let moov = Boxes(&moov);
         let timescale = moov.leaf::<Mvhd>(b"mvhd").map_or(1000, |mvhd| mvhd.timescale.max(1));
-        let traks: Vec<Trak> = moov
-            .filter(|(kind, _)| kind == b"trak")
-            .filter_map(|(_, body)| Trak::parse(Boxes(body), timescale))
-            .take(limits::TRACKS)
-            .collect();
+        let traks = traks(moov, timescale);
         let streams: Vec<stream::Stream> = traks.iter().map(|t| t.stream.clone()).collect();
         let playable = stream::playable(&streams)?;
         let mvex = moov.find(b"mvex").map(Boxes);
         let fragmented = fragmented_tracks(moov, mvex, &traks, &playable);
         let mut traks: Vec<Option<Trak>> = traks.into_iter().map(Some).collect();
-        let mut readers = Vec::new();
+        let mut players = Vec::new();
         let mut tracks = Vec::new();
         for (index, track) in playable {
             let Some(trak) = traks.get_mut(index).and_then(Option::take) else { continue };
             let queue = fragmented.iter().position(|f| f.track_id == trak.id).unwrap_or(0);
-            readers.push(TrackReader::new(trak, &track, queue));
+            players.push(Player::new(trak, &track, queue));
             tracks.push(track);
         }
         let first_fragment = first_fragment.filter(|_| mvex.is_some());
-        let walk = first_fragment.map(|at| Walk { at, cut: false });
-        let (duration_us, note) = (None, None);
         let mut movie = Self {
             file,
             length,
             tracks,
-            readers,
+            players,
             fragmented,
             first_fragment,
-            walk,
-            duration_us,
-            note,
+            walk: first_fragment.map(Walk::from),
+            duration_us: None,
+            note: None,
         };
         movie.survey(mvex.and_then(|mvex| mvex.leaf::<Mehd>(b"mehd")), timescale)?;
         movie.drop_empty_tracks()?;
@@ -131,9 +104,9 @@ impl<R: Read + Seek> Mp4<R> {
 
     /// A track that never brings a packet would only make viewers wait.
     fn drop_empty_tracks(&mut self) -> Result<(), Refusal> {
-        let mut has_samples = self.readers.iter().map(|reader| reader.survey.first.is_some());
+        let mut has_samples = self.players.iter().map(|player| player.survey.first.is_some());
         self.tracks.retain(|_| has_samples.next().unwrap_or(true));
-        self.readers.retain(|reader| reader.survey.first.is_some());
+        self.players.retain(|player| player.survey.first.is_some());
         if self.tracks.is_empty() {
             return Err(Refusal::Damaged("its index names no picture and no sound".into()));
         }
@@ -160,16 +133,12 @@ impl<R: Read + Seek> Mp4<R> {
 
     /// Back to the first packet.
     pub fn rewind(&mut self) {
-        for reader in &mut self.readers {
-            reader.cursor = reader.survey.begin.clone();
-            reader.next = None;
-            reader.cut = false;
-        }
+        self.players.iter_mut().for_each(Player::rewind);
         for track in &mut self.fragmented {
             track.queue.clear();
             track.next_dts = 0;
         }
-        self.walk = self.first_fragment.map(|at| Walk { at, cut: false });
+        self.walk = self.first_fragment.map(Walk::from);
     }
 
     /// The next packet in order of decoding over all tracks; `None` at the end, or where the file
@@ -178,15 +147,15 @@ impl<R: Read + Seek> Mp4<R> {
     /// # Errors
     /// A [`Refusal`] if the system cannot read on, or a sample is larger than a message may be.
     pub fn next_packet(&mut self) -> Result<Option<Packet>, Refusal> {
-        while let Some(index) = self.next_reader()? {
-            let Some(sample) = self.readers[index].next.take() else { continue };
+        while let Some(index) = self.next_player()? {
+            let Some(sample) = self.players[index].next.take() else { continue };
             if sample.size == 0 {
                 continue;
             }
             if let Some(payload) = self.read(&sample)? {
-                return Ok(Some(self.readers[index].packet(index, &sample, payload)));
+                return Ok(Some(self.players[index].packet(index, &sample, payload)));
             }
-            self.readers[index].cut = true;
+            self.players[index].cut = true;
             self.say_cut(index, &sample);
         }
         if self.walk.is_some_and(|walk| walk.cut) {
@@ -197,27 +166,25 @@ impl<R: Read + Seek> Mp4<R> {
     }
 
     /// The track whose next sample is decoded first; its `next` is filled.
-    fn next_reader(&mut self) -> io::Result<Option<usize>> {
-        for index in 0..self.readers.len() {
+    fn next_player(&mut self) -> io::Result<Option<usize>> {
+        for index in 0..self.players.len() {
             self.fill(index)?;
         }
-        let due = |reader: &TrackReader| Some(reader.dts_us(&reader.next?));
-        let readers = self.readers.iter().enumerate();
-        Ok(readers.filter_map(|(i, r)| Some((due(r)?, i))).min().map(|(_, index)| index))
+        let due = |player: &Player| Some(player.dts_us(&player.next?));
+        let players = self.players.iter().enumerate();
+        Ok(players.filter_map(|(i, r)| Some((due(r)?, i))).min().map(|(_, index)| index))
     }
 
     fn fill(&mut self, index: usize) -> io::Result<()> {
-        let reader = &mut self.readers[index];
-        if reader.next.is_some() || reader.cut {
+        let player = &mut self.players[index];
+        if player.next.is_some() || player.cut {
             return Ok(());
         }
-        if reader.cursor.index() < reader.survey.end_index {
-            reader.next = reader.table.next(&mut reader.cursor);
-        }
-        let queue = reader.fragments;
-        while self.readers[index].next.is_none() {
+        player.next = player.next_of_table();
+        let queue = player.fragments;
+        while self.players[index].next.is_none() {
             if let Some(sample) = self.fragmented[queue].queue.pop_front() {
-                self.readers[index].next = Some(sample);
+                self.players[index].next = Some(sample);
             } else if !self.next_fragment()? {
                 break;
             }
@@ -257,8 +224,8 @@ impl<R: Read + Seek> Mp4<R> {
     }
 
     fn say_cut(&mut self, index: usize, sample: &Sample) {
-        let reader = &self.readers[index];
-        let seconds = reader.us(reader.edit.place(sample.cts)).max(0) as f64 / 1e6;
+        let player = &self.players[index];
+        let seconds = player.us(player.edit.place(sample.cts)).max(0) as f64 / 1e6;
         let what = if self.tracks[index].is_video() { "picture" } else { "sound" };
         self.note.get_or_insert_with(|| {
             format!("the file is cut off; its {what} ends after {seconds:.1} s")
@@ -268,12 +235,12 @@ impl<R: Read + Seek> Mp4<R> {
     /// Length and first moment of the movie, from the tables and one walk over the fragments.
     fn survey(&mut self, mehd: Option<Mehd>, movie_timescale: u32) -> io::Result<()> {
         let whole = self.survey_fragments(mehd.is_none())?;
-        let first = self.readers.iter().filter_map(TrackReader::first_us).min();
+        let first = self.players.iter().filter_map(Player::first_us).min();
         let base_us = first.unwrap_or(0).max(0);
-        for reader in &mut self.readers {
-            reader.base_us = base_us;
+        for player in &mut self.players {
+            player.base_us = base_us;
         }
-        let tables = self.readers.iter().map(|r| r.us(r.edit.place(r.survey.end))).max();
+        let tables = self.players.iter().map(|r| r.us(r.edit.place(r.survey.end))).max();
         let stated = mehd.map(|mehd| to_us(mehd.fragment_duration, movie_timescale));
         let end = if whole { tables } else { stated.map(|us| us - base_us) };
         self.duration_us = end.and_then(|us| u64::try_from(us).ok()).filter(|&us| us > 0);
@@ -283,10 +250,10 @@ impl<R: Read + Seek> Mp4<R> {
 
     /// Walks the fragments, at least the first ones. Whether it saw all of them.
     fn survey_fragments(&mut self, to_the_end: bool) -> io::Result<bool> {
-        let mut rates = vec![Vec::new(); self.readers.len()];
+        let mut rates = vec![Vec::new(); self.players.len()];
         let mut whole = false;
         for _ in 0..MOST_SURVEYED {
-            let seen = self.readers.iter().all(|r| r.survey.first.is_some());
+            let seen = self.players.iter().all(|r| r.survey.first.is_some());
             if seen && !to_the_end && self.walk.is_some() {
                 break;
             }
@@ -294,82 +261,18 @@ impl<R: Read + Seek> Mp4<R> {
             if whole {
                 break;
             }
-            for (reader, rates) in self.readers.iter_mut().zip(&mut rates) {
-                let queue = &mut self.fragmented[reader.fragments].queue;
+            for (player, rates) in self.players.iter_mut().zip(&mut rates) {
+                let queue = &mut self.fragmented[player.fragments].queue;
                 if rates.is_empty() {
                     *rates = queue.iter().map(|sample| sample.duration).collect();
                 }
-                reader.survey.take_in(queue);
+                player.survey.take_in(queue);
             }
         }
-        for ((reader, track), rates) in self.readers.iter().zip(&mut self.tracks).zip(rates) {
-            set_frame_rate(track, reader.timescale, rates);
+        for ((player, track), rates) in self.players.iter().zip(&mut self.tracks).zip(rates) {
+            set_frame_rate(track, player.timescale, rates);
         }
         Ok(whole)
-    }
-}
-
-impl Survey {
-    /// Takes in, and drops, the samples of a fragment.
-    fn take_in(&mut self, queue: &mut VecDeque<Sample>) {
-        if self.first.is_none() {
-            self.first = queue.iter().take(32).map(|sample| sample.cts).min();
-        }
-        for sample in queue.drain(..) {
-            self.lead = self.lead.max(sample.dts.saturating_sub(sample.cts));
-            self.end = self.end.max(sample.cts.saturating_add(i64::from(sample.duration)));
-        }
-    }
-}
-
-impl TrackReader {
-    fn new(trak: Trak, track: &Track, fragments: usize) -> Self {
-        let is_h264 =
-            matches!(&track.media, Media::Video(video) if video.codec == VideoCodec::H264);
-        let length_size = is_h264
-            .then(|| rules::h264(&track.codec_config).ok().map(|h264| h264.length_size))
-            .flatten();
-        let survey = trak.survey();
-        Self {
-            timescale: trak.timescale,
-            edit: trak.edit,
-            table: trak.table,
-            cursor: survey.begin.clone(),
-            survey,
-            length_size,
-            fragments,
-            base_us: 0,
-            next: None,
-            cut: false,
-        }
-    }
-
-    /// A moment of the movie's timeline, from the track's time scale.
-    fn us(&self, time: i64) -> i64 {
-        ticks_to_us(time, self.timescale) - self.base_us
-    }
-
-    /// When the track is first seen or heard.
-    fn first_us(&self) -> Option<i64> {
-        let first = self.survey.first?.max(self.edit.start);
-        Some(ticks_to_us(self.edit.place(first), self.timescale))
-    }
-
-    fn dts_us(&self, sample: &Sample) -> i64 {
-        self.us(self.edit.place(sample.dts.saturating_sub(self.survey.lead)))
-    }
-
-    fn packet(&self, index: usize, sample: &Sample, payload: Bytes) -> Packet {
-        let duration_us = ticks_to_us(i64::from(sample.duration), self.timescale);
-        let header = PacketHeader {
-            track: u16::try_from(index).unwrap_or(u16::MAX),
-            key: self.length_size.is_none_or(|size| h264::is_idr(&payload, size)),
-            pts_us: self.us(self.edit.place(sample.cts)),
-            dts_us: self.dts_us(sample),
-            duration_us: u32::try_from(duration_us).unwrap_or(0),
-            ..PacketHeader::default()
-        };
-        Packet { header, payload }
     }
 }
 
@@ -391,6 +294,13 @@ fn find_moov<R: Read + Seek>(file: &mut R, length: u64) -> Result<(Vec<u8>, Opti
     }
     let why = "it ends before its index (the moov box), as a broken-off recording does";
     Err(Refusal::Damaged(why.into()))
+}
+
+/// The picture and sound tracks.
+fn traks(moov: Boxes<'_>, timescale: u32) -> Vec<Trak> {
+    let traks = moov.filter(|(kind, _)| kind == b"trak");
+    let parsed = traks.filter_map(|(_, body)| Trak::parse(Boxes(body), timescale));
+    parsed.take(limits::TRACKS).collect()
 }
 
 /// Every track of the file, as its fragments see it.
@@ -417,27 +327,4 @@ fn fragmented_tracks(
         queue: VecDeque::new(),
     })
     .collect()
-}
-
-/// The frame rate of a track whose samples nearly all have one duration.
-fn set_frame_rate(track: &mut Track, timescale: u32, mut durations: Vec<u32>) {
-    let Media::Video(video) = &mut track.media else { return };
-    durations.sort_unstable();
-    let Some(&usual) = durations.get(durations.len() / 2) else { return };
-    let same = durations.iter().filter(|&&duration| duration == usual).count();
-    if usual > 0 && same * 10 >= durations.len() * 9 {
-        video.frame_rate = rules::ratio((timescale, usual), u32::MAX).unwrap_or((0, 1));
-    }
-}
-
-fn to_us(ticks: u64, timescale: u32) -> i64 {
-    ticks_to_us(i64::try_from(ticks).unwrap_or(i64::MAX), timescale)
-}
-
-/// Ticks as microseconds, rounded to the nearest. Saturates far from anything real.
-fn ticks_to_us(ticks: i64, timescale: u32) -> i64 {
-    let timescale = i128::from(timescale.max(1));
-    let us = (i128::from(ticks) * 1_000_000 + timescale / 2).div_euclid(timescale);
-    let far = i64::MAX / 8;
-    i64::try_from(us).unwrap_or(i64::MAX).clamp(-far, far)
 }

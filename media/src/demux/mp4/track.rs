@@ -1,11 +1,13 @@
 //! A `trak` box (ISO/IEC 14496-12 §8.3): what a track is, how it is shown, where its samples lie.
 
+use std::collections::VecDeque;
+
 use mp4_atom::{Elst, Mdhd, Tkhd};
 
 use super::boxes::Boxes;
 use super::edit::Edit;
 use super::entry;
-use super::table::{Cursor, Table};
+use super::table::{Cursor, Sample, Table};
 use crate::demux::rules::Shown;
 use crate::demux::stream::{Kind, Stream};
 
@@ -14,7 +16,7 @@ use crate::demux::stream::{Kind, Stream};
 const SOUND_PREROLL_US: i64 = 80_000;
 /// Pictures at the head of a track among which the first shown one is looked for: no H.264 stream
 /// holds back more than 16.
-const HEAD: u32 = 32;
+const HEAD: usize = 32;
 
 /// A picture or sound track.
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl Trak {
             if self.edit.end.is_none_or(|end| sample.cts < end) {
                 survey.end_index = cursor.index();
             }
-            if cursor.index() <= HEAD {
+            if usize::try_from(cursor.index()).is_ok_and(|index| index <= HEAD) {
                 survey.first = Some(survey.first.unwrap_or(i64::MAX).min(sample.cts));
             }
             survey.lead = survey.lead.max(sample.dts - sample.cts);
@@ -106,6 +108,19 @@ pub(super) struct Survey {
     /// How much later than its composition a sample is decoded, at most: QuickTime's negative
     /// offsets. Decoding times are moved forward by it, so that none comes after its composition.
     pub(super) lead: i64,
+}
+
+impl Survey {
+    /// Takes in, and drops, the samples of a fragment.
+    pub(super) fn take_in(&mut self, queue: &mut VecDeque<Sample>) {
+        if self.first.is_none() {
+            self.first = queue.iter().take(HEAD).map(|sample| sample.cts).min();
+        }
+        for sample in queue.drain(..) {
+            self.lead = self.lead.max(sample.dts.saturating_sub(sample.cts));
+            self.end = self.end.max(sample.cts.saturating_add(i64::from(sample.duration)));
+        }
+    }
 }
 
 /// Clockwise degrees from a track's matrix (§6.2.2); the error says why it takes a converter.

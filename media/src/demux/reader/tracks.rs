@@ -8,8 +8,8 @@ use symphonia::core::codecs::video::{VideoCodecId, VideoCodecParameters, well_kn
 use symphonia::core::formats::{Track as Found, TrackFlags};
 
 use super::matroska::Entry;
-use super::rules::{self, Shown};
-use super::stream::{Kind, Stream};
+use crate::demux::rules::{self, Shown};
+use crate::demux::stream::{Kind, Stream};
 
 /// What is known of a source beside what it says itself.
 #[derive(Clone, Debug, Default)]
