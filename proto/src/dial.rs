@@ -183,14 +183,12 @@ fn explain(peer: String, error: ConnError) -> DialError {
 }
 
 /// Pings a peer on a control connection of its own and keeps `filter` fed: a burst at first, then
-/// four times a second. Ends when the connection does. Other messages go to `other`.
-///
-/// # Errors
-/// Whatever ended the connection.
+/// four times a second. Every message (pongs, once they are counted) goes to `hear`. Returns what
+/// ended the connection.
 pub async fn keep_clock(
     dialled: &mut Dialled,
     filter: &std::sync::Mutex<crate::clock::Filter>,
-    mut other: impl FnMut(crate::Message),
+    mut hear: impl FnMut(crate::Message),
 ) -> ConnError {
     use crate::clock::{BURST, INTERVAL};
     use crate::message::{Message, Ping};
@@ -201,19 +199,22 @@ pub async fn keep_clock(
     let mut next = tokio::time::Instant::now();
     loop {
         tokio::select! {
-            message = dialled.reader.read() => match message {
-                Ok(Message::Pong(pong)) => {
-                    let now = conn::now();
+            message = dialled.reader.read() => {
+                let now = conn::now();
+                let message = match message {
+                    Ok(message) => message,
+                    Err(error) => return error,
+                };
+                if let Message::Pong(pong) = &message {
                     heard = tokio::time::Instant::now();
-                    filter.lock().unwrap_or_else(|e| e.into_inner()).add(&pong, now);
+                    filter.lock().unwrap_or_else(|e| e.into_inner()).add(pong, now);
                     if sent < BURST {
                         // The burst goes as fast as answers come.
                         next = heard;
                     }
                 }
-                Ok(message) => other(message),
-                Err(error) => return error,
-            },
+                hear(message);
+            }
             () = tokio::time::sleep_until(next) => {
                 if heard.elapsed() > SILENCE {
                     return ConnError::Timeout(SILENCE);

@@ -40,5 +40,8 @@ pub const CHANNELS: u16 = 32;
 /// A peer has this long to say its whole hello.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// A viewer that has not subscribed to anything for this long is closed.
+pub const VIEW_IDLE: Duration = Duration::from_secs(60);
+
 /// Control peers ping four times a second; one that is silent this long is gone.
 pub const CONTROL_IDLE: Duration = Duration::from_secs(15);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::conn::now;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cursor::{Outcome, Viewer};
 use crate::log::Log;
@@ -86,6 +86,7 @@ impl Shard {
     async fn run(mut self, mut arrivals: mpsc::Receiver<Seat>, poke: Arc<Notify>) {
         let mut changes = self.log.changes();
         let mut look = tokio::time::interval(self.stall / 4);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut open = true;
         while open || !self.idle.is_empty() || !self.busy.is_empty() {
             let due = self.due_us.map(|due| due.saturating_sub(now().0).max(0) as u64);

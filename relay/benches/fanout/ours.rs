@@ -67,7 +67,7 @@ impl Ours {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let pts_us = (self.frames as f64 * 1e6 / pace.fps) as i64;
             let header = PacketHeader {
-                key: self.frames % pace.gop == 0,
+                key: self.frames.is_multiple_of(pace.gop),
                 pts_us,
                 dts_us: pts_us,
                 captured_at_us: now(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::conn::{ConnError, now};
 use proto::message::{Catalog, Pong};
 use proto::{Message, limits};
+use tokio::time::Instant;
 
 use super::{End, Peer};
 use crate::node::Node;
@@ -22,7 +23,8 @@ pub(super) async fn run(node: &Node, peer: &mut Peer) -> End {
 async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, End> {
     let mut changes = node.catalogue_changes();
     let mut following = false;
-    let mut not_before = tokio::time::Instant::now();
+    let mut not_before = Instant::now();
+    let mut heard = Instant::now();
     loop {
         let changed = async {
             tokio::time::sleep_until(not_before).await;
@@ -30,7 +32,10 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
         };
         tokio::select! {
             // Pings come four times a second: silence means the peer is gone.
-            message = peer.reader.read_within(limits::CONTROL_IDLE) => match message? {
+            () = tokio::time::sleep_until(heard + limits::CONTROL_IDLE) => {
+                return Err(ConnError::Timeout(limits::CONTROL_IDLE).into());
+            }
+            message = peer.reader.read() => match { heard = Instant::now(); message? } {
                 Message::Ping(ping) => {
                     let received_us = now();
                     let pong = Pong { ping_sent_us: ping.sent_us, received_us, sent_us: now() };
@@ -49,7 +54,7 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
                 if changed.is_err() {
                     return Err(End::Gone);
                 }
-                not_before = tokio::time::Instant::now() + CATALOGUE_PAUSE;
+                not_before = Instant::now() + CATALOGUE_PAUSE;
                 peer.write(&catalogue(node)).await?;
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::conn::ConnError;
 use proto::message::Subscribe;
-use proto::{CloseCode, Message};
+use proto::{CloseCode, Message, limits};
 use tokio::time::timeout;
 
 use super::{End, Peer, shutting_down};
@@ -34,8 +34,10 @@ pub(crate) struct Publishing {
 }
 
 async fn subscription(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -> Result<(), End> {
+    // A relay that we publish to subscribes when somebody there watches, however late that is.
+    let patience = if only.is_some() { std::time::Duration::MAX } else { limits::VIEW_IDLE };
     let message = tokio::select! {
-        message = peer.reader.read() => message?,
+        message = peer.reader.read_within(patience) => message?,
         () = node.stopped() => return Err(shutting_down()),
     };
     let wanted = match message {
