@@ -7,6 +7,9 @@ use zune_jpeg::JpegDecoder;
 
 use crate::picture::{Picture, Pixels};
 
+/// Most pixels of a picture: 8192 by 8192, 256 MB decoded. A header of a few bytes can claim more.
+const MOST_PIXELS: usize = 1 << 26;
+
 /// Decodes one JPEG. `None` if it is broken.
 ///
 /// The decoder writes pixels in a window's own order, so that nothing converts them again.
@@ -21,7 +24,11 @@ pub fn picture(jpeg: &[u8], pts_us: i64) -> Option<Picture> {
     decoder.decode_headers().ok()?;
     let info = decoder.info()?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
-    let mut rgb = vec![0u32; usize::from(info.width) * usize::from(info.height)];
+    let pixels = usize::from(info.width) * usize::from(info.height);
+    if !(1..=MOST_PIXELS).contains(&pixels) {
+        return None;
+    }
+    let mut rgb = vec![0u32; pixels];
     decoder.decode_into(bytemuck::cast_slice_mut(&mut rgb)).ok()?;
     Some(Picture { pts_us, width, height, pixels: Pixels::Rgb(rgb) })
 }
