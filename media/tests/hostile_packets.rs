@@ -33,7 +33,7 @@ fn damaged(payload: &[u8], damage: &Damage) -> Vec<u8> {
     match damage {
         Damage::Cut(at) => bytes.truncate(at.index(payload.len() + 1)),
         Damage::Flip(bits) => {
-            for bit in bits {
+            for bit in bits.iter().filter(|_| !payload.is_empty()) {
                 let bit = bit.index(payload.len() * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
