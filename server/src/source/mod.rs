@@ -70,8 +70,12 @@ pub type Named = (String, Box<dyn Feed>);
 /// # Errors
 /// The first that cannot be served.
 pub fn open(cli: &Cli) -> Result<Vec<Named>, Error> {
-    let settings =
-        Settings { codec: cli.codec, size: cli.size, fps: cli.fps, bitrate: cli.bitrate };
+    let settings = Settings {
+        codec: cli.codec,
+        size: cli.size,
+        rate: coder::Rate::whole(cli.fps),
+        bitrate: cli.bitrate,
+    };
     let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
     for path in &cli.file {
         feeds.push(Box::new(movie::Feature::open(path, cli.repeat)?));

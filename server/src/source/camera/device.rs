@@ -1,15 +1,12 @@
-//! Cameras of this machine: finding one, what it offers, opening it. Through nokhwa.
+//! Cameras of this machine: finding one, and what can be wrong with it.
 
+use std::fmt::Display;
 use std::path::Path;
 
-use nokhwa::utils::{
-    ApiBackend, CameraFormat, CameraIndex, CameraInfo, FrameFormat, RequestedFormat,
-    RequestedFormatType, Resolution,
-};
-use nokhwa::{Camera, NokhwaError};
+use nokhwa::utils::{ApiBackend, CameraInfo};
 
-use super::format::{Format, Layout};
-use crate::cli::Size;
+use super::format::Format;
+use super::system;
 
 /// Why there is no camera.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -67,15 +64,6 @@ pub struct Device {
     pub formats: Vec<Format>,
 }
 
-const LAYOUTS: [FrameFormat; 6] = [
-    FrameFormat::MJPEG,
-    FrameFormat::YUYV,
-    FrameFormat::NV12,
-    FrameFormat::GRAY,
-    FrameFormat::RAWRGB,
-    FrameFormat::RAWBGR,
-];
-
 /// All cameras, each with its formats or why it cannot be used now.
 #[must_use]
 pub fn list() -> Vec<(String, Result<Device, Error>)> {
@@ -113,9 +101,9 @@ pub(super) fn find(wish: &str) -> Result<Device, Error> {
     }
 }
 
-/// Where a camera that was lost is now: plugged in again it may have another number.
+/// The number of a camera that was lost: plugged in again it may be another.
 #[must_use]
-pub(super) fn again(device: &Device) -> Device {
+pub(super) fn again(device: &Device) -> u32 {
     let index_of = |info: &CameraInfo| info.index().as_index().ok();
     let mut there: Vec<u32> = nokhwa::query(ApiBackend::Auto)
         .unwrap_or_default()
@@ -126,8 +114,7 @@ pub(super) fn again(device: &Device) -> Device {
     // A camera's picture node comes before its others.
     there.sort_unstable();
     let same = there.contains(&device.index).then_some(device.index);
-    let index = same.or(there.first().copied()).unwrap_or(device.index);
-    Device { index, ..device.clone() }
+    same.or(there.first().copied()).unwrap_or(device.index)
 }
 
 /// `/dev/video2`, or a link to it such as `/dev/v4l/by-id/...`, is camera 2.
@@ -141,84 +128,29 @@ fn label(info: &CameraInfo) -> String {
 }
 
 fn inspect(info: &CameraInfo) -> Result<Device, Error> {
-    let name = label(info);
-    let any = RequestedFormat::with_formats(RequestedFormatType::None, &LAYOUTS);
-    let mut camera =
-        Camera::new(info.index().clone(), any).map_err(|error| explain(&name, &error))?;
-    let offered = camera.compatible_camera_formats().map_err(|error| explain(&name, &error))?;
-    let mut formats: Vec<Format> = offered.iter().filter_map(from_nokhwa).collect();
-    formats.sort_by_key(|f| (f.layout as u8, u32::MAX - f.size.width, u32::MAX - f.fps));
-    formats.dedup();
+    let (label, name) = (label(info), info.human_name());
+    let index = info.index().as_index().map_err(|error| explain(&label, &error))?;
+    let mut formats = system::formats(index, &label)?;
     if formats.is_empty() {
-        return Err(Error::NoFormat(name));
+        return Err(Error::NoFormat(label));
     }
-    let index = info.index().as_index().map_err(|error| explain(&name, &error))?;
-    Ok(Device { index, name: info.human_name(), formats })
+    formats.sort_by_key(|f| {
+        (f.layout as u8, std::cmp::Reverse((f.size.width, f.size.height, f.rate.millihertz())))
+    });
+    formats.dedup();
+    Ok(Device { index, name, formats })
 }
 
-/// Opens a camera and sets it to `format`.
-///
-/// # Errors
-/// When it is not there, is busy, or refuses the format.
-pub(super) fn open(device: &Device, format: Format) -> Result<Camera, Error> {
-    let exact = to_nokhwa(format);
-    let layout = [exact.format()];
-    let request = RequestedFormat::with_formats(RequestedFormatType::Exact(exact), &layout);
-    let index = CameraIndex::Index(device.index);
-    Camera::new(index.clone(), request)
-        // Setting the size resets the rate, which nokhwa does not set again if it was right
-        // before: the second time it is wrong, and set.
-        .or_else(|_| Camera::new(index, request))
-        .map_err(|error| explain(&device.name, &error))
-}
-
-pub(super) fn explain(name: &str, error: &NokhwaError) -> Error {
-    explain_text(name, error.to_string())
-}
-
-/// As [`explain`], of what the system says itself.
-#[cfg(target_os = "linux")]
-pub(super) fn explain_io(name: &str, error: &std::io::Error) -> Error {
-    explain_text(name, error.to_string())
-}
-
-/// nokhwa hands on what the system said as text, so its number is looked for there.
-fn explain_text(name: &str, text: String) -> Error {
-    let name = name.to_owned();
+/// What the system said, as text or within one: its number tells what is wrong.
+pub(super) fn explain(name: &str, error: &dyn Display) -> Error {
+    let (name, text) = (name.to_owned(), error.to_string());
     let said = |number: u32| text.contains(&format!("(os error {number})"));
     match () {
         () if said(16) => Error::Busy(name),
         () if said(13) || said(1) => Error::Permission(name),
         () if said(2) || said(6) || said(19) => Error::NotFound(name),
-        () if text.contains("Fufill") => Error::NoFormat(name),
         () => Error::Failed { name, reason: text },
     }
-}
-
-fn from_nokhwa(format: &CameraFormat) -> Option<Format> {
-    let layout = match format.format() {
-        FrameFormat::MJPEG => Layout::Mjpeg,
-        FrameFormat::YUYV => Layout::Yuyv,
-        FrameFormat::NV12 => Layout::Nv12,
-        FrameFormat::GRAY => Layout::Grey,
-        FrameFormat::RAWRGB => Layout::Rgb,
-        FrameFormat::RAWBGR => Layout::Bgr,
-    };
-    let size = Size { width: format.width(), height: format.height() };
-    let fps = format.frame_rate();
-    (size.width > 0 && size.height > 0 && fps > 0).then_some(Format { layout, size, fps })
-}
-
-fn to_nokhwa(format: Format) -> CameraFormat {
-    let layout = match format.layout {
-        Layout::Mjpeg => FrameFormat::MJPEG,
-        Layout::Yuyv => FrameFormat::YUYV,
-        Layout::Nv12 => FrameFormat::NV12,
-        Layout::Grey => FrameFormat::GRAY,
-        Layout::Rgb => FrameFormat::RAWRGB,
-        Layout::Bgr => FrameFormat::RAWBGR,
-    };
-    CameraFormat::new(Resolution::new(format.size.width, format.size.height), layout, format.fps)
 }
 
 #[cfg(test)]
@@ -227,25 +159,13 @@ mod tests {
 
     #[test]
     fn what_the_system_said_becomes_a_sentence() {
-        let open = |text: &str| NokhwaError::OpenDeviceError("0".to_owned(), text.to_owned());
-        let busy = open("V4L2 Error: Device or resource busy (os error 16)");
-        assert!(matches!(explain("0: Cam", &busy), Error::Busy(_)));
-        let denied = open("V4L2 Error: Permission denied (os error 13)");
-        assert!(matches!(explain("0: Cam", &denied), Error::Permission(_)));
-        let gone = NokhwaError::ReadFrameError("No such device (os error 19)".to_owned());
-        assert!(matches!(explain("0: Cam", &gone), Error::NotFound(_)));
-        let other = NokhwaError::GeneralError("smoke".to_owned());
-        assert!(explain("0: Cam", &other).to_string().contains("smoke"));
-    }
-
-    #[test]
-    fn formats_survive_the_way_through_nokhwa() {
-        for layout in
-            [Layout::Mjpeg, Layout::Yuyv, Layout::Nv12, Layout::Grey, Layout::Rgb, Layout::Bgr]
-        {
-            let format = Format { layout, size: Size { width: 640, height: 480 }, fps: 25 };
-            assert_eq!(from_nokhwa(&to_nokhwa(format)), Some(format));
-        }
+        let said = |number| std::io::Error::from_raw_os_error(number);
+        assert!(matches!(explain("0: Cam", &said(16)), Error::Busy(_)));
+        assert!(matches!(explain("0: Cam", &said(13)), Error::Permission(_)));
+        assert!(matches!(explain("0: Cam", &said(19)), Error::NotFound(_)));
+        let within = "V4L2 Error: Device or resource busy (os error 16)";
+        assert!(matches!(explain("0: Cam", &within), Error::Busy(_)));
+        assert!(explain("0: Cam", &"smoke").to_string().contains("smoke"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::cli::{Codec, Size};
+use crate::source::coder::Rate;
 
 /// How a camera lays out a picture's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +30,7 @@ pub struct Format {
     /// Width and height in pixels.
     pub size: Size,
     /// Frames per second.
-    pub fps: u32,
+    pub rate: Rate,
 }
 
 impl Format {
@@ -39,6 +40,19 @@ impl Format {
         match self.layout {
             Layout::Mjpeg => self.size,
             _ => Size { width: self.size.width & !1, height: self.size.height & !1 },
+        }
+    }
+}
+
+impl Layout {
+    /// Bytes of a pixel in a row (of luma, for [`Layout::Nv12`]); 0 where there are no rows.
+    #[must_use]
+    pub fn bytes_per_pixel(self) -> usize {
+        match self {
+            Self::Mjpeg => 0,
+            Self::Nv12 | Self::Grey => 1,
+            Self::Yuyv => 2,
+            Self::Rgb | Self::Bgr => 3,
         }
     }
 }
@@ -58,20 +72,21 @@ impl fmt::Display for Layout {
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} at {} fps", self.layout, self.size, self.fps)
+        write!(f, "{} {} at {}", self.layout, self.size, self.rate)
     }
 }
 
 /// The offered format nearest to what is wanted: size first, then rate, then the least work.
 #[must_use]
-pub(super) fn nearest(offered: &[Format], size: Size, fps: u32, codec: Codec) -> Option<Format> {
+pub(super) fn nearest(offered: &[Format], size: Size, rate: Rate, codec: Codec) -> Option<Format> {
     offered.iter().copied().min_by_key(|format| {
         let sides =
             format.size.width.abs_diff(size.width) + format.size.height.abs_diff(size.height);
         // A rate that falls short shows; one that exceeds only costs.
-        let short = fps.saturating_sub(format.fps).saturating_mul(4);
-        let rate = short.saturating_add(format.fps.saturating_sub(fps));
-        (sides, rate, work(format.layout, codec))
+        let (wanted, given) = (rate.millihertz(), format.rate.millihertz());
+        let short = wanted.saturating_sub(given).saturating_mul(4);
+        let off = short.saturating_add(given.saturating_sub(wanted));
+        (sides, off, work(format.layout, codec))
     })
 }
 
@@ -94,7 +109,8 @@ mod tests {
     use super::*;
 
     fn format(layout: Layout, width: u32, height: u32, fps: u32) -> Format {
-        Format { layout, size: Size { width, height }, fps }
+        let rate = Rate { frames: fps, seconds: 1 };
+        Format { layout, size: Size { width, height }, rate }
     }
 
     fn webcam() -> Vec<Format> {
@@ -110,7 +126,8 @@ mod tests {
 
     fn choose(size: (u32, u32), fps: u32, codec: Codec) -> Format {
         let size = Size { width: size.0, height: size.1 };
-        nearest(&webcam(), size, fps, codec).expect("something is offered")
+        nearest(&webcam(), size, Rate { frames: fps, seconds: 1 }, codec)
+            .expect("something is offered")
     }
 
     #[test]
@@ -125,7 +142,8 @@ mod tests {
         assert_eq!(choose((1300, 700), 60, Codec::Auto), webcam()[2]);
         assert_eq!(choose((1280, 720), 12, Codec::Auto), webcam()[3]);
         assert_eq!(choose((9999, 9999), 1, Codec::Auto), webcam()[5]);
-        assert_eq!(nearest(&[], Size { width: 1, height: 1 }, 30, Codec::Auto), None);
+        let rate = Rate { frames: 30, seconds: 1 };
+        assert_eq!(nearest(&[], Size { width: 1, height: 1 }, rate, Codec::Auto), None);
     }
 
     #[test]

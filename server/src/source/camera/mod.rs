@@ -1,9 +1,10 @@
 //! A webcam, passed through or encoded; held while it is away.
 //!
 //! ```text
-//! device   finding a camera, what it offers, opening it (nokhwa)
-//! format   which of its formats to take
-//! grab     frames and when they were captured
+//! device   finding a camera, and what can be wrong with it
+//! format   what it offers, and which of it to take
+//! linux    formats and frames, through V4L2
+//! other    the same elsewhere, through nokhwa
 //! jpeg     where a JPEG ends in a camera's buffer
 //! picture  raw frames as pictures
 //! ```
@@ -13,8 +14,11 @@
 
 mod device;
 mod format;
-mod grab;
 mod jpeg;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
 mod picture;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -34,7 +38,10 @@ use crate::cli::Codec;
 use crate::say::say;
 pub use device::{Device, Error, list};
 use format::{Format, Layout};
-use grab::{Frame, Grabber};
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use other as system;
 
 /// A camera that sends nothing for this long is held; with the look-up interval below, it is
 /// noticed within two seconds.
@@ -47,6 +54,17 @@ const RETRY: Duration = Duration::from_secs(1);
 const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// Frames that may wait to be encoded: one under way and one behind it.
 const WAITING: usize = 2;
+
+/// A frame as the camera sent it.
+#[derive(Clone, Debug)]
+struct Frame {
+    /// Laid out as the camera's format says, perhaps with a tail of older ones.
+    bytes: Bytes,
+    /// Bytes from a row to the next, where there are rows and the driver says so; else 0.
+    row_bytes: usize,
+    /// When it was captured, on the clock of [`proto::conn::now`].
+    captured: Stamp,
+}
 
 /// What the thread that waits for frames says.
 enum News {
@@ -73,9 +91,9 @@ impl Camera {
     pub fn open(wish: &str, settings: Settings) -> Result<Self, ServerError> {
         let device = device::find(wish)?;
         let name = device.name.clone();
-        let format = format::nearest(&device.formats, settings.size, settings.fps, settings.codec)
+        let format = format::nearest(&device.formats, settings.size, settings.rate, settings.codec)
             .ok_or_else(|| Error::NoFormat(name.clone()))?;
-        let settings = Settings { size: format.sendable_size(), fps: format.fps, ..settings };
+        let settings = Settings { size: format.sendable_size(), rate: format.rate, ..settings };
         let (sender, news) = sync_channel(WAITING);
         std::thread::Builder::new()
             .name("camera".to_owned())
@@ -228,7 +246,7 @@ impl Stills {
 
     fn track(&self) -> Option<Track> {
         match self {
-            Self::Through(settings) => Some(coder::jpeg_track(settings.size, settings.fps)),
+            Self::Through(settings) => Some(coder::jpeg_track(settings.size, settings.rate)),
             Self::Coded { coder, .. } => coder.track(),
         }
     }
@@ -243,12 +261,13 @@ impl Stills {
         match self {
             Self::Through(settings) => {
                 let jpeg = jpeg_of(frame);
-                Ok(jpeg.map(|jpeg| coder::packet(jpeg, true, pts_us, frame.captured, settings.fps)))
+                Ok(jpeg
+                    .map(|jpeg| coder::packet(jpeg, true, pts_us, frame.captured, settings.rate)))
             }
             Self::Coded { format, coder, name } => {
                 let picture = match format.layout {
                     Layout::Mjpeg => jpeg_of(frame).and_then(|jpeg| jpeg_picture(&jpeg, pts_us)),
-                    _ => picture::from_raw(*format, &frame.bytes, pts_us),
+                    _ => picture::from_raw(*format, frame, pts_us),
                 };
                 let Some(picture) = picture else { return Ok(None) };
                 coder
@@ -280,7 +299,7 @@ fn watch(device: Device, format: Format, to: &SyncSender<News>) {
 
 /// Hands on frames until the camera is lost, or nobody takes them (`Ok`).
 fn shoot(device: &Device, format: Format, to: &SyncSender<News>) -> Result<(), Error> {
-    let mut grabber = Grabber::open(&device::again(device), format)?;
+    let mut grabber = system::Grabber::open(device::again(device), &device.name, format)?;
     loop {
         let frame = grabber.next(FREEZE)?;
         match to.try_send(News::Frame(frame)) {

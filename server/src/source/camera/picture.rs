@@ -2,15 +2,18 @@
 
 use media::picture::{Matrix, Picture, Pixels, Subsampling, Yuv};
 
+use super::Frame;
 use super::format::{Format, Layout};
 
 /// The picture in `bytes`, or `None` if they are too few, or of a layout that must be decoded.
 /// An odd last column or row is left out: 4:2:0 has none.
 #[must_use]
-pub(super) fn from_raw(format: Format, bytes: &[u8], pts_us: i64) -> Option<Picture> {
-    let stride = format.size.width as usize;
+pub(super) fn from_raw(format: Format, frame: &Frame, pts_us: i64) -> Option<Picture> {
     let (width, height) = (format.size.width & !1, format.size.height & !1);
-    let frame = Raw { bytes, stride, width: width as usize, height: height as usize };
+    let tight = format.size.width as usize * format.layout.bytes_per_pixel();
+    // Rows may be padded; a driver that says nonsense of it is not believed.
+    let stride = if frame.row_bytes >= tight { frame.row_bytes } else { tight };
+    let frame = Raw { bytes: &frame.bytes, stride, width: width as usize, height: height as usize };
     let yuv = match format.layout {
         Layout::Mjpeg => return None,
         Layout::Yuyv => frame.yuyv()?,
@@ -24,7 +27,7 @@ pub(super) fn from_raw(format: Format, bytes: &[u8], pts_us: i64) -> Option<Pict
 
 struct Raw<'a> {
     bytes: &'a [u8],
-    /// Pixels from a row to the next: drivers pack rows tightly unless asked otherwise.
+    /// Bytes from a row to the next.
     stride: usize,
     width: usize,
     height: usize,
@@ -33,9 +36,9 @@ struct Raw<'a> {
 impl Raw<'_> {
     /// The rows, each of `bytes_per_pixel` times the width.
     fn rows(&self, bytes_per_pixel: usize) -> Option<impl Iterator<Item = &[u8]>> {
-        let whole = self.bytes.get(..self.stride * bytes_per_pixel * self.height)?;
+        let whole = self.bytes.get(..self.stride * self.height)?;
         let row = self.width * bytes_per_pixel;
-        Some(whole.chunks_exact(self.stride * bytes_per_pixel).map(move |r| &r[..row]))
+        Some(whole.chunks_exact(self.stride).map(move |r| &r[..row]))
     }
 
     fn planes(&self) -> Yuv {
@@ -113,6 +116,9 @@ impl Raw<'_> {
 mod tests {
     use super::*;
     use crate::cli::Size;
+    use crate::source::coder::Rate;
+    use bytes::Bytes;
+    use proto::time::Stamp;
 
     const LAYOUTS: [(Layout, usize); 5] = [
         (Layout::Yuyv, 4 * 2 * 2),
@@ -123,7 +129,11 @@ mod tests {
     ];
 
     fn format(layout: Layout, width: u32, height: u32) -> Format {
-        Format { layout, size: Size { width, height }, fps: 30 }
+        Format { layout, size: Size { width, height }, rate: Rate { frames: 30, seconds: 1 } }
+    }
+
+    fn frame(bytes: &[u8]) -> Frame {
+        Frame { bytes: Bytes::copy_from_slice(bytes), row_bytes: 0, captured: Stamp(0) }
     }
 
     fn yuv(picture: Picture) -> Yuv {
@@ -136,15 +146,23 @@ mod tests {
     #[test]
     fn yuyv_is_unpacked() {
         let bytes = [1, 100, 2, 200, 3, 50, 4, 60, 5, 110, 6, 210, 7, 70, 8, 80];
-        let yuv = yuv(from_raw(format(Layout::Yuyv, 4, 2), &bytes, 9).expect("whole"));
+        let yuv = yuv(from_raw(format(Layout::Yuyv, 4, 2), &frame(&bytes), 9).expect("whole"));
         assert_eq!(yuv.y, [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((yuv.u, yuv.v), (vec![105, 60], vec![205, 70]));
     }
 
     #[test]
+    fn padding_behind_rows_is_left_out() {
+        let padded = [1, 100, 2, 200, 0, 0, 5, 110, 6, 210, 0, 0];
+        let frame = Frame { row_bytes: 6, ..frame(&padded) };
+        let yuv = yuv(from_raw(format(Layout::Yuyv, 2, 2), &frame, 0).expect("whole"));
+        assert_eq!((yuv.y, yuv.u, yuv.v), (vec![1, 2, 5, 6], vec![105], vec![205]));
+    }
+
+    #[test]
     fn nv12_is_unpacked() {
         let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 11, 21];
-        let yuv = yuv(from_raw(format(Layout::Nv12, 4, 2), &bytes, 0).expect("whole"));
+        let yuv = yuv(from_raw(format(Layout::Nv12, 4, 2), &frame(&bytes), 0).expect("whole"));
         assert_eq!(yuv.y, [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((yuv.u, yuv.v), (vec![10, 11], vec![20, 21]));
     }
@@ -153,8 +171,11 @@ mod tests {
     fn rgb_and_bgr_differ_in_order_only() {
         let red: Vec<u8> = [250, 0, 0].repeat(8);
         let mirrored: Vec<u8> = [0, 0, 250].repeat(8);
-        let from_rgb = from_raw(format(Layout::Rgb, 4, 2), &red, 0).expect("whole");
-        assert_eq!(from_raw(format(Layout::Bgr, 4, 2), &mirrored, 0), Some(from_rgb.clone()));
+        let from_rgb = from_raw(format(Layout::Rgb, 4, 2), &frame(&red), 0).expect("whole");
+        assert_eq!(
+            from_raw(format(Layout::Bgr, 4, 2), &frame(&mirrored), 0),
+            Some(from_rgb.clone())
+        );
         assert!(yuv(from_rgb).v[0] > 200);
     }
 
@@ -163,11 +184,15 @@ mod tests {
         for (layout, length) in LAYOUTS {
             let bytes = vec![90; length + 7];
             for short in 0..length {
-                assert_eq!(from_raw(format(layout, 4, 2), &bytes[..short], 0), None, "{layout}");
+                assert_eq!(
+                    from_raw(format(layout, 4, 2), &frame(&bytes[..short]), 0),
+                    None,
+                    "{layout}"
+                );
             }
             // As 5x3 the last column and row are left out.
             let bytes = vec![90; 5 * 3 * 3];
-            let picture = from_raw(format(layout, 5, 3), &bytes, 0).expect("whole");
+            let picture = from_raw(format(layout, 5, 3), &frame(&bytes), 0).expect("whole");
             assert_eq!((picture.width, picture.height), (4, 2));
             let yuv = yuv(picture);
             assert_eq!((yuv.y.len(), yuv.u.len(), yuv.v.len()), (8, 2, 2), "{layout}");

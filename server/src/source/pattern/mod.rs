@@ -50,7 +50,7 @@ impl Pattern {
         if size.width < SMALLEST.width || size.height < SMALLEST.height {
             return Err(Error::TooSmall(size));
         }
-        let painter = Painter::new(size.width, size.height, settings.fps);
+        let painter = Painter::new(size.width, size.height, settings.rate.frames);
         // An encoder that refuses should do so now, not when the first viewer comes.
         let failed = |error| Error::Encode(NAME.to_owned(), error);
         let mut picture = Coder::new(settings).map_err(failed)?;
@@ -93,12 +93,12 @@ impl Pattern {
     }
 
     fn pts_us(&self, frame: i64) -> i64 {
-        frame.saturating_mul(1_000_000) / i64::from(self.settings.fps)
+        frame.saturating_mul(1_000_000) / i64::from(self.settings.rate.frames)
     }
 
     /// The frame after `frame`, unless that is too late already.
     fn next_frame(&self, frame: i64, elapsed_us: i64) -> i64 {
-        let current = elapsed_us.saturating_mul(i64::from(self.settings.fps)) / 1_000_000;
+        let current = elapsed_us.saturating_mul(i64::from(self.settings.rate.frames)) / 1_000_000;
         if current - frame > MOST_LATE_FRAMES { current } else { frame + 1 }
     }
 }
@@ -156,12 +156,13 @@ impl Feed for Pattern {
 
 #[cfg(test)]
 mod tests {
+    use super::super::coder::Rate;
     use super::*;
     use crate::cli::Codec;
 
     fn pattern(width: u32, height: u32, fps: u32) -> Result<Pattern, Error> {
         let size = Size { width, height };
-        Pattern::new(Settings { codec: Codec::Auto, size, fps, bitrate: None })
+        Pattern::new(Settings { codec: Codec::Auto, size, rate: Rate::whole(fps), bitrate: None })
     }
 
     #[test]
