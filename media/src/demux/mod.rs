@@ -267,7 +267,11 @@ fn what_ffmpeg_may_help(refusal: &Refusal, container: Option<Container>) -> Opti
             let inside = container.filter(|_| !why.is_empty());
             let inside = inside.map(|container| format!(" in {container}: {why}"));
             let found = format!("{found}{}", inside.unwrap_or_default());
-            Some(Known { found, why: why.clone(), is_edited: *is_edited })
+            let why = match container {
+                Some(container) if why.is_empty() => format!("only ffmpeg reads {container}"),
+                _ => why.clone(),
+            };
+            Some(Known { found, why, is_edited: *is_edited })
         }
         // ffmpeg forgives more than symphonia.
         Refusal::Damaged(_) if container? != Container::Mp4 => {

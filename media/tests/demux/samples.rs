@@ -229,7 +229,7 @@ fn what_viewers_cannot_play_is_converted() {
         (
             "copy.flv",
             "-t 2 -c copy".to_owned(),
-            "the picture goes as it is, the sound goes as it is",
+            "only ffmpeg reads FLV; the picture goes as it is, the sound goes as it is",
         ),
         (
             "mpeg4.avi",
@@ -323,7 +323,7 @@ fn an_edit_of_several_pieces_is_converted_and_not_copied() {
     std::fs::write(&path, file).expect("writable");
     let mut movie = Movie::open(&path).unwrap_or_else(|error| panic!("{error}"));
     let way = movie.way().to_string();
-    assert!(way.contains("edited from several pieces, so the picture (H.264) becomes"), "{way}");
+    assert!(way.contains("edited from several pieces; the picture (H.264) becomes"), "{way}");
     let pictures = all_packets(&mut movie).iter().filter(|p| p.header.track == 0).count();
     assert!((44..=52).contains(&pictures), "two seconds at 24 fps: {pictures}");
 }

@@ -183,8 +183,7 @@ pub(crate) enum Complaint {
 pub(crate) struct Known {
     /// What is in it; empty for a file whose format was not recognised.
     pub(crate) found: String,
-    /// Why it does not go without ffmpeg: "the picture is edited from several pieces". Empty if it
-    /// is its container that only ffmpeg reads.
+    /// Why it does not go without ffmpeg: "the picture is edited from several pieces"; may be empty.
     pub(crate) why: String,
     /// How it is to be shown goes lost when its packets are copied.
     pub(crate) is_edited: bool,
@@ -222,7 +221,7 @@ pub(crate) fn open(
     let mut converted = started.map_err(|(_, failure)| failure.named(input, name, &found))?;
     // Else what is done with each stream tells it.
     if !known.why.is_empty() && (known.is_edited || !converted.converts) {
-        converted.why = format!("{}, so {}", known.why, converted.why);
+        converted.why = format!("{}; {}", known.why, converted.why);
     }
     Ok(converted)
 }
