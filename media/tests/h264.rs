@@ -1,5 +1,7 @@
 //! H.264 there and back.
 
+#![allow(clippy::unwrap_used)] // tests
+
 mod support;
 
 use media::decode::VideoDecoder;

@@ -1,5 +1,7 @@
 //! Whatever comes over the network as a packet: decoders neither panic nor grow, and go on.
 
+#![allow(clippy::unwrap_used)] // tests
+
 mod support;
 
 use std::sync::OnceLock;

@@ -1,5 +1,7 @@
 //! Colours, scaling and turning.
 
+#![allow(clippy::unwrap_used)] // tests
+
 mod support;
 
 use media::Picture;

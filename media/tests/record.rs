@@ -1,5 +1,7 @@
 //! Recordings hold what was written into them.
 
+#![allow(clippy::unwrap_used)] // tests
+
 mod support;
 
 use std::fs;

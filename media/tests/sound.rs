@@ -1,5 +1,7 @@
 //! Sound there and back.
 
+#![allow(clippy::unwrap_used)] // tests
+
 mod support;
 
 use media::Sound;

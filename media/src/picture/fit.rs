@@ -156,7 +156,7 @@ struct Plane<'a, T> {
 
 /// The size that becomes `to` by the turn.
 fn before_turn(rotation: u16, to: (u32, u32)) -> (u32, u32) {
-    if rotation % 180 == 0 { to } else { (to.1, to.0) }
+    if rotation.is_multiple_of(180) { to } else { (to.1, to.0) }
 }
 
 /// Turned clockwise; `None` for no turn.

@@ -223,3 +223,85 @@ fn pre_skip(track: &Track) -> Option<u16> {
     let Media::Audio(Audio { codec: AudioCodec::Opus, .. }) = track.media else { return None };
     Some(u16::from_le_bytes([*track.codec_config.get(10)?, *track.codec_config.get(11)?]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Seek, SeekFrom, Write};
+
+    use proto::packet::PacketHeader;
+    use proto::stream::{Audio, AudioCodec, Media};
+
+    use super::*;
+
+    /// A disk with room for so many bytes.
+    struct Disk {
+        content: Cursor<Vec<u8>>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.content.position() as usize + bytes.len() > self.room {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.content.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Disk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.content.seek(to)
+        }
+    }
+
+    fn sound() -> StreamDescription {
+        let audio = Audio { codec: AudioCodec::Mp3, sample_rate: 48_000, channels: 2 };
+        let track = Track {
+            media: Media::Audio(audio),
+            codec_config: Default::default(),
+            language: String::new(),
+        };
+        StreamDescription {
+            name: "sound".into(),
+            title: String::new(),
+            live: true,
+            run: 1,
+            duration_us: None,
+            tracks: vec![track],
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_said_as_such() {
+        let description = sound();
+        for format in [Format::Mkv, Format::Mp4] {
+            let disk = Disk { content: Cursor::default(), room: 20_000 };
+            let mut part = Part {
+                path: "film".into(),
+                tracks: description.tracks.clone(),
+                timeline: Timeline::new(&description.tracks),
+                container: match format {
+                    Format::Mkv => Box::new(mkv::Writer::new(disk, &description)),
+                    Format::Mp4 => Box::new(mp4::Writer::new(disk, &description)),
+                },
+            };
+            let packet = |index: i64| Packet {
+                header: PacketHeader {
+                    key: true,
+                    pts_us: index * 100_000,
+                    dts_us: index * 100_000,
+                    duration_us: 100_000,
+                    ..PacketHeader::default()
+                },
+                payload: vec![7; 500].into(),
+            };
+            let error = (0..100).find_map(|index| part.write(&packet(index)).err());
+            let sentence = error.expect("the disk is full").to_string();
+            assert!(sentence.starts_with("the disk is full: film ends here"), "{sentence}");
+        }
+    }
+}

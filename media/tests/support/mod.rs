@@ -1,5 +1,6 @@
 //! Pictures and sound the tests make themselves.
 #![allow(dead_code)] // each test file uses its own part
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
