@@ -8,10 +8,9 @@ use tests::{MOVIE, SILENT, eventually, sample};
 
 fn client(display: Option<&Display>, sound: Option<&Sound>, args: &[&str]) -> Process {
     let mut command = command("client");
-    command.args(args).env(
-        "PULSE_SERVER",
-        sound.map_or("unix:/nowhere".to_owned(), Sound::address),
-    );
+    command
+        .args(args)
+        .env("PULSE_SERVER", sound.map_or("unix:/nowhere".to_owned(), Sound::address));
     if let Some(display) = display {
         command.env("DISPLAY", &display.name);
     }
@@ -25,7 +24,8 @@ fn the_window_shows_the_pattern_in_time_and_obeys_keys() {
     let args = ["--connect", &address, "--no-audio", "--latency", "100"];
     let client = client(Some(&display), None, &args);
     let _ = display.window("pattern");
-    let read = || stamp::read(&crop(&display, 640, 360), 640, 360);
+    // All around the window the screen is black.
+    let read = || stamp::read(&display.screenshot(), display.width, display.height);
     let first = eventually("a stamp on the screen", read);
     eventually("the pattern moves on", || read().filter(|s| s.frame > first.frame + 10));
     display.press("pattern", "space");
@@ -40,13 +40,6 @@ fn the_window_shows_the_pattern_in_time_and_obeys_keys() {
     display.press("pattern", "q");
     let (code, said) = client.end();
     assert_eq!(code, 0, "{said:?}");
-}
-
-/// The top left corner of the screen, where a window without a window manager is.
-fn crop(display: &Display, width: usize, height: usize) -> Vec<u32> {
-    let shot = display.screenshot();
-    let rows = shot.chunks(display.width).take(height);
-    rows.flat_map(|row| row[..width.min(row.len())].to_vec()).collect()
 }
 
 #[test]
@@ -172,17 +165,57 @@ fn watch_and_listen(display: &Display, sound: &Sound) -> Vec<f64> {
     let path = both.display().to_string();
     let size = format!("{}x{}", display.width, display.height);
     ffmpeg(&[
-        "-thread_queue_size", "512", "-f", "x11grab", "-framerate", "60", "-video_size", &size,
-        "-draw_mouse", "0", "-i", &display.name, "-thread_queue_size", "512", "-f", "pulse",
-        "-fragment_size", "960", "-i", "card.monitor", "-t", "8", "-vf", "scale=32:18",
-        "-c:v", "rawvideo", "-pix_fmt", "gray", "-c:a", "pcm_s16le", &path,
+        "-thread_queue_size",
+        "512",
+        "-f",
+        "x11grab",
+        "-framerate",
+        "60",
+        "-video_size",
+        &size,
+        "-draw_mouse",
+        "0",
+        "-i",
+        &display.name,
+        "-thread_queue_size",
+        "512",
+        "-f",
+        "pulse",
+        "-fragment_size",
+        "960",
+        "-i",
+        "card.monitor",
+        "-t",
+        "8",
+        "-vf",
+        "scale=32:18",
+        "-c:v",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+        "-c:a",
+        "pcm_s16le",
+        &path,
     ]);
-    let picture = ffmpeg(&["-i", &path, "-map", "0:v", "-vf", "fps=100", "-f", "rawvideo", "-"]);
+    let picture =
+        ffmpeg(&["-i", &path, "-map", "0:v", "-vf", "fps=100:start_time=0", "-f", "rawvideo", "-"]);
     let heard = ffmpeg(&[
-        "-i", &path, "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar",
-        "48000", "-f", "s16le", "-",
+        "-i",
+        &path,
+        "-map",
+        "0:a",
+        "-af",
+        "aresample=async=1:first_pts=0",
+        "-ac",
+        "1",
+        "-ar",
+        "48000",
+        "-f",
+        "s16le",
+        "-",
     ]);
-    let bright = |frame: &[u8]| frame.iter().map(|p| f64::from(*p)).sum::<f64>() / frame.len() as f64;
+    let bright =
+        |frame: &[u8]| frame.iter().map(|p| f64::from(*p)).sum::<f64>() / frame.len() as f64;
     let light: Vec<f64> = picture.chunks_exact(32 * 18).map(bright).collect();
     let loud = |block: &[u8]| {
         let sample = |b: &[u8]| f64::from(i16::from_le_bytes([b[0], b[1]])).abs();

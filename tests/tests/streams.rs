@@ -11,13 +11,16 @@ fn movie(name: &str) -> String {
     sample(name).display().to_string()
 }
 
+/// Presentation time, key flag and bytes of each packet.
+type Track = Vec<(i64, bool, Vec<u8>)>;
+
 /// The packets of one track as ffprobe has them, and as a viewer got them.
 fn track(
     wanted: &[ffprobe::Packet],
     got: &[proto::Packet],
     video: bool,
     index: u16,
-) -> (Vec<(i64, bool, Vec<u8>)>, Vec<(i64, bool, Vec<u8>)>) {
+) -> (Track, Track) {
     let wanted = wanted.iter().filter(|p| p.video == video);
     let got = got.iter().filter(|p| p.header.track == index);
     (
@@ -83,7 +86,8 @@ async fn offered(address: &str, name: &str) {
 async fn who_joins_late_starts_with_a_key_frame_and_the_real_client_shows_it() {
     let (_server, origin) = server(&["--test-pattern", "--size", "320x180"]);
     let mut first = Viewer::watch(&origin, None).await;
-    for _ in 0..120 {
+    // Past the first GOP, which is two seconds long.
+    for _ in 0..300 {
         first.packet().await.expect("goes on");
     }
     let mut late = Viewer::watch(&origin, None).await;

@@ -35,13 +35,15 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
             () = tokio::time::sleep_until(heard + limits::CONTROL_IDLE) => {
                 return Err(ConnError::Timeout(limits::CONTROL_IDLE).into());
             }
-            message = peer.reader.read() => match { heard = Instant::now(); message? } {
+            message = peer.reader.read() => match message? {
                 Message::Ping(ping) => {
+                    heard = Instant::now();
                     let received_us = now();
                     let pong = Pong { ping_sent_us: ping.sent_us, received_us, sent_us: now() };
                     peer.write(&Message::Pong(pong)).await?;
                 }
                 Message::List(list) => {
+                    heard = Instant::now();
                     following = list.follow;
                     changes.mark_unchanged();
                     peer.write(&catalogue(node)).await?;
