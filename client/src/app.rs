@@ -132,7 +132,7 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
         watch::run(&shared, &mut announcer)
     };
     quit.notify_one();
-    let _ = runtime.block_on(tokio::time::timeout(GOODBYE, session));
+    let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, session).await });
     shared.close();
     for thread in threads {
         let _ = thread.join();

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use proto::{Packet, StreamDescription};
 use media::record::Recorder;
+use proto::{Packet, StreamDescription};
 
 use crate::output::remark;
 

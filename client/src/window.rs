@@ -16,6 +16,8 @@ use crate::stage::{self, Drawn};
 const POLL: Duration = Duration::from_millis(15);
 /// A picture that stays is put up again so often: nobody tells us when the window was covered.
 const REFRESH: Duration = Duration::from_millis(500);
+/// Putting a picture up is taken to last no longer than this: a stall is not a habit.
+const LONGEST_UP: Duration = Duration::from_millis(10);
 /// Largest window opened; minifb does not say how large the screen is.
 const LARGEST: (u32, u32) = (1280, 720);
 /// Smallest: the text must be readable.
@@ -33,6 +35,8 @@ pub struct Window {
     painter: Option<JoinHandle<()>>,
     up: Option<Drawn>,
     up_since: Instant,
+    /// What putting a picture up takes, smoothed.
+    takes: Duration,
     size: (usize, usize),
 }
 
@@ -67,9 +71,18 @@ impl Window {
                 .spawn(move || stage::paint(&shared, &to_window, &empty))
                 .map_err(|error| error.to_string())?
         };
-        let (up, up_since) = (None, Instant::now());
-        let painter = Some(painter);
-        Ok(Self { window, shared, drawn, spare, keys, painter, up, up_since, size })
+        Ok(Self {
+            window,
+            shared,
+            drawn,
+            spare,
+            keys,
+            painter: Some(painter),
+            up: None,
+            up_since: Instant::now(),
+            takes: Duration::ZERO,
+            size,
+        })
     }
 
     /// The stream is another one now.
@@ -107,7 +120,7 @@ impl Window {
             let early_us = self.shared.schedule.picture_due(captured).us_since(now());
             // The painter is ahead by 25 ms at most; a timeline that jumps must not freeze us.
             let early = Duration::from_micros(early_us.clamp(0, 50_000).unsigned_abs());
-            std::thread::sleep(early);
+            std::thread::sleep(early.saturating_sub(self.takes));
         }
         if let Some(before) = self.up.replace(drawn) {
             let _ = self.spare.send(before.pixels);
@@ -126,6 +139,8 @@ impl Window {
         if let Err(error) = self.window.update_with_buffer(&drawn.pixels, width, height) {
             tracing::debug!("window: {error}");
         }
+        let took = self.up_since.elapsed().min(LONGEST_UP);
+        self.takes = (self.takes * 7 + took) / 8;
     }
 }
 

@@ -116,7 +116,10 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     let step = bytes.min(self.buffer.len().max(STEP)).min(LARGEST_STEP);
                     self.buffer.reserve(step.max(STEP));
                     if self.io.read_buf(&mut self.buffer).await? == 0 {
-                        return Err(ConnError::Cut);
+                        let foreign = self.decoder.foreign(&self.buffer);
+                        return Err(foreign.map_or(ConnError::Cut, |foreign| {
+                            ConnError::Frame(FrameError::Foreign(foreign))
+                        }));
                     }
                 }
             }

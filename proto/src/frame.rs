@@ -115,6 +115,13 @@ impl Decoder {
         self.limit = limit;
     }
 
+    /// The other protocol that a peer speaks which ended before its first whole frame: a TLS alert
+    /// is shorter than a length prefix.
+    #[must_use]
+    pub fn foreign(&self, buffer: &BytesMut) -> Option<Foreign> {
+        (!self.started).then(|| Foreign::recognise(buffer)).flatten()
+    }
+
     /// Takes the next whole body off the front of `buffer`, or says how many bytes are missing.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Next, FrameError> {
         let Some(prefix) = buffer.first_chunk::<LENGTH_PREFIX>() else {

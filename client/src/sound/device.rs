@@ -66,8 +66,8 @@ impl Device {
             let format =
                 Format { rate: config.sample_rate, channels: usize::from(config.channels) };
             let (feed, playout) = ring(format, schedule.clone());
-            let mut callback =
-                Callback { desk: desk.clone(), playout, format, scratch: Vec::new() };
+            let (desk, scratch) = (desk.clone(), Vec::new());
+            let mut callback = Callback { desk, playout, format, scratch, ahead_us: i64::MAX };
             let broken = broken.clone();
             let stream = device.build_output_stream_raw(
                 config,
@@ -115,13 +115,17 @@ struct Callback {
     playout: Playout,
     format: Format,
     scratch: Vec<f32>,
+    /// Our clock minus the card's, microseconds: the least seen, since being interrupted between
+    /// two looks at them only adds.
+    ahead_us: i64,
 }
 
 impl Callback {
     fn run(&mut self, data: &mut Data, info: &OutputCallbackInfo) {
-        let asked_at = proto::conn::now();
         self.desk.callbacks.fetch_add(1, Ordering::Relaxed);
         let stamps = info.timestamp();
+        let ahead_us = proto::conn::now().0.saturating_sub(stamp_us(stamps.callback));
+        self.ahead_us = self.ahead_us.min(ahead_us);
         let buffered = stamps.playback.saturating_duration_since(stamps.callback);
         let frames = data.len() / self.format.channels.max(1);
         let period_us = frames as i64 * 1_000_000 / i64::from(self.format.rate.max(1));
@@ -131,7 +135,7 @@ impl Callback {
             self.scratch.fill(0.0);
         } else {
             self.desk.path_us.store(micros(buffered).saturating_add(period_us), Ordering::Relaxed);
-            let heard: Stamp = asked_at + buffered;
+            let heard = Stamp(self.ahead_us).plus_us(stamp_us(stamps.playback));
             self.playout.fill(&mut self.scratch, heard, self.desk.gain());
         }
         match data.sample_format() {
@@ -140,6 +144,11 @@ impl Callback {
             _ => write::<f32>(&self.scratch, data),
         }
     }
+}
+
+/// A moment on the card's clock, microseconds.
+fn stamp_us(instant: cpal::StreamInstant) -> i64 {
+    i64::try_from(instant.as_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
 fn write<T: SizedSample + FromSample<f32>>(samples: &[f32], data: &mut Data) {

@@ -11,7 +11,7 @@ use proto::time::Stamp;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::sinc::Sinc;
-use super::steer::Steer;
+use super::steer::{Steer, Verdict};
 use crate::timeline::Schedule;
 
 /// Sound in the ring, at most, seconds at 48 kHz.
@@ -142,9 +142,6 @@ impl Playout {
             return room;
         };
         let error_us = heard.us_since(self.schedule.due(captured));
-        if self.playing && self.steer.is_lost(error_us) {
-            self.stop();
-        }
         if !self.playing {
             let early = us_frames(error_us.saturating_neg(), self.format.rate).min(room);
             if early > 0 {
@@ -158,8 +155,15 @@ impl Playout {
             self.steer.start();
         }
         let block = room.min(BLOCK);
-        let speed = self.steer.speed(error_us, frames_us(block as f64, self.format.rate));
-        self.play(&mut out[..block * self.format.channels], speed, volume)
+        match self.steer.judge(error_us, frames_us(block as f64, self.format.rate)) {
+            Verdict::Play(speed) => {
+                self.play(&mut out[..block * self.format.channels], speed, volume)
+            }
+            Verdict::Jump => {
+                self.stop();
+                0
+            }
+        }
     }
 
     /// When what comes out of the interpolator next was captured; `None` when nothing is there.
@@ -398,7 +402,7 @@ mod tests {
         let mut timeline = crate::timeline::Timeline::new(DELAY_US, card.schedule.clone());
         for callback in 0..400_i64 {
             if callback == 300 {
-                // 40 ms more: too little to jump.
+                // 40 ms more: steered to.
                 timeline = crate::timeline::Timeline::new(DELAY_US + 40_000, card.schedule.clone());
             }
             while pushed < callback + 10 {
