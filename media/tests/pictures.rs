@@ -188,3 +188,22 @@ fn jpeg_keeps_the_picture_and_its_colours() {
     let psnr = support::psnr_of(&bytes(&before), &bytes(&after));
     assert!(psnr > 30.0, "{psnr} dB");
 }
+
+/// A JPEG without its Huffman tables, as cameras send it.
+fn without_tables(jpeg: &[u8]) -> Vec<u8> {
+    let mut stripped = jpeg.to_vec();
+    while let Some(at) = stripped.windows(2).position(|w| w == [0xff, 0xc4]) {
+        let length = usize::from(u16::from_be_bytes([stripped[at + 2], stripped[at + 3]]));
+        stripped.drain(at..at + 2 + length);
+    }
+    stripped
+}
+
+#[test]
+fn jpegs_without_huffman_tables_get_the_usual_ones() {
+    let jpeg = media::encode::jpeg(&support::pattern(5, 160, 96), 85).unwrap();
+    let stripped = without_tables(&jpeg);
+    assert!(stripped.len() + 400 < jpeg.len());
+    let whole = media::decode::jpeg_picture(&jpeg, 0).unwrap();
+    assert_eq!(media::decode::jpeg_picture(&stripped, 0), Some(whole));
+}

@@ -44,14 +44,19 @@ impl Decoder {
         })
     }
 
-    /// Appends what can be shown now; `false` if the packet gave no picture.
+    /// Appends what can be shown now; `false` if the packet's picture is lost.
     pub(super) fn decode(
         &mut self,
         packet: &Packet,
         ready: &mut Vec<Picture>,
     ) -> Result<bool, Error> {
-        let key = crate::h264::is_idr(&packet.payload, self.avcc.length_size);
-        if self.wants_key && !key {
+        let kinds = length_prefixed(&packet.payload, self.avcc.length_size).map(nal_kind);
+        let (mut key, mut slice) = (false, false);
+        kinds.for_each(|kind| {
+            key |= kind == nal_type::IDR;
+            slice |= matches!(kind, nal_type::IDR | nal_type::SLICE);
+        });
+        if slice && self.wants_key && !key {
             return Ok(false);
         }
         if key {
@@ -59,6 +64,11 @@ impl Decoder {
             self.reorder.flush(ready);
         }
         self.fill_stream(packet)?;
+        if !slice {
+            // Parameter sets, which the decoder keeps, or nothing that it needs.
+            let _ = self.openh264.decode(&self.stream);
+            return Ok(true);
+        }
         let Some(picture) = self.decode_stream(packet.header.pts_us) else {
             self.wants_key = true;
             return Ok(false);

@@ -15,6 +15,36 @@ const MOST_PIXELS: usize = 1 << 26;
 /// The decoder writes pixels in a window's own order, so that nothing converts them again.
 #[must_use]
 pub fn picture(jpeg: &[u8], pts_us: i64) -> Option<Picture> {
+    if has_huffman_tables(jpeg) {
+        return decode(jpeg, pts_us);
+    }
+    // Many cameras leave them out, as AVI files do: their marker makes the decoder use the usual
+    // ones (ITU-T T.81 K.3).
+    let (start, rest) = jpeg.split_at_checked(2)?;
+    decode(&[start, b"\xff\xe0\0\x07AVI1\0", rest].concat(), pts_us)
+}
+
+/// Whether a DHT segment comes before the first scan (ITU-T T.81 B.1.1).
+fn has_huffman_tables(jpeg: &[u8]) -> bool {
+    const DHT: u8 = 0xc4;
+    const SOS: u8 = 0xda;
+    let mut rest = jpeg.get(2..).unwrap_or_default();
+    while let &[0xff, marker, ref after @ ..] = rest {
+        match marker {
+            DHT => return true,
+            SOS => return false,
+            0xff => rest = &rest[1..], // filling
+            _ => {
+                let length = after.first_chunk().map_or(0, |&length| u16::from_be_bytes(length));
+                rest = after.get(usize::from(length)..).unwrap_or_default();
+            }
+        }
+    }
+    // Too broken to say: the decoder decides.
+    true
+}
+
+fn decode(jpeg: &[u8], pts_us: i64) -> Option<Picture> {
     let side = usize::try_from(proto::limits::PICTURE_SIDE).ok()?;
     let options = DecoderOptions::new_fast()
         .set_max_width(side)
