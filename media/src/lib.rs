@@ -17,6 +17,7 @@ pub mod demux;
 pub mod encode;
 pub mod h264;
 pub mod picture;
+pub mod record;
 pub mod sound;
 
 pub use picture::Picture;
