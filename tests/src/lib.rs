@@ -6,10 +6,12 @@
 //! ffprobe  what ffprobe says of a movie
 //! display  a private X display: screenshots, keys
 //! sound    a private sound server and what is played on it
+//! lip_sync how far apart flash and beep are on both
 //! ```
 
 pub mod display;
 pub mod ffprobe;
+pub mod lip_sync;
 pub mod process;
 pub mod sound;
 pub mod viewer;

@@ -4,7 +4,7 @@ use server::source::pattern::stamp;
 use tests::display::Display;
 use tests::process::{Process, command, server};
 use tests::sound::{RATE, Sound, envelope, likeness};
-use tests::{MOVIE, SILENT, eventually, sample};
+use tests::{MOVIE, SILENT, eventually, lip_sync, sample};
 
 fn client(display: Option<&Display>, sound: Option<&Sound>, args: &[&str]) -> Process {
     let mut command = command("client");
@@ -137,103 +137,12 @@ fn the_patterns_flash_and_beep_come_together() {
     let (_server, address) = server(&["--test-pattern", "--size", "640x360"]);
     let _client = client(Some(&display), Some(&sound), &["--connect", &address]);
     let _ = display.window("pattern");
-    let offsets = eventually("flashes with beeps", || {
-        let offsets = watch_and_listen(&display, &sound);
+    let mut offsets = eventually("flashes with beeps", || {
+        let offsets = lip_sync::measure(&display, &sound, 8);
         (offsets.len() >= 4).then_some(offsets)
     });
-    let mut sorted = offsets.clone();
-    sorted.sort_by(f64::total_cmp);
-    let median = sorted[sorted.len() / 2];
+    offsets.sort_by(f64::total_cmp);
+    let median = offsets[offsets.len() / 2];
     // EBU R37: sound at most 40 ms before and 60 ms behind the picture.
     assert!((-40.0..=60.0).contains(&median), "sound is {median:.0} ms late: {offsets:?}");
-}
-
-/// Records screen and sound card together for some seconds; how late each beep was, milliseconds.
-fn watch_and_listen(display: &Display, sound: &Sound) -> Vec<f64> {
-    let folder = tempfile::tempdir().expect("folder");
-    let both = folder.path().join("both.mkv");
-    let ffmpeg = |args: &[&str]| {
-        let output = std::process::Command::new("ffmpeg")
-            .env("PULSE_SERVER", sound.address())
-            .args(["-loglevel", "error", "-nostdin", "-y"])
-            .args(args)
-            .output()
-            .expect("ffmpeg");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    };
-    let path = both.display().to_string();
-    let size = format!("{}x{}", display.width, display.height);
-    ffmpeg(&[
-        "-thread_queue_size",
-        "512",
-        "-f",
-        "x11grab",
-        "-framerate",
-        "60",
-        "-video_size",
-        &size,
-        "-draw_mouse",
-        "0",
-        "-i",
-        &display.name,
-        "-thread_queue_size",
-        "512",
-        "-f",
-        "pulse",
-        "-fragment_size",
-        "960",
-        "-i",
-        "card.monitor",
-        "-t",
-        "8",
-        "-vf",
-        "scale=32:18",
-        "-c:v",
-        "rawvideo",
-        "-pix_fmt",
-        "gray",
-        "-c:a",
-        "pcm_s16le",
-        &path,
-    ]);
-    let picture =
-        ffmpeg(&["-i", &path, "-map", "0:v", "-vf", "fps=100:start_time=0", "-f", "rawvideo", "-"]);
-    let heard = ffmpeg(&[
-        "-i",
-        &path,
-        "-map",
-        "0:a",
-        "-af",
-        "aresample=async=1:first_pts=0",
-        "-ac",
-        "1",
-        "-ar",
-        "48000",
-        "-f",
-        "s16le",
-        "-",
-    ]);
-    let bright =
-        |frame: &[u8]| frame.iter().map(|p| f64::from(*p)).sum::<f64>() / frame.len() as f64;
-    let light: Vec<f64> = picture.chunks_exact(32 * 18).map(bright).collect();
-    let loud = |block: &[u8]| {
-        let sample = |b: &[u8]| f64::from(i16::from_le_bytes([b[0], b[1]])).abs();
-        block.chunks_exact(2).map(sample).sum::<f64>() / (block.len() / 2) as f64
-    };
-    let noise: Vec<f64> = heard.chunks_exact(2 * RATE / 1000).map(loud).collect();
-    let flashes: Vec<f64> = onsets(&light).iter().map(|i| *i as f64 * 10.0).collect();
-    let beeps: Vec<f64> = onsets(&noise).iter().map(|i| *i as f64).collect();
-    let nearest = |flash: &f64| {
-        beeps.iter().map(|beep| beep - flash).min_by(|a, b| a.abs().total_cmp(&b.abs()))
-    };
-    flashes.iter().filter_map(nearest).filter(|offset| offset.abs() < 400.0).collect()
-}
-
-/// Where a row rises past the middle of its range after having been below for a while.
-fn onsets(row: &[f64]) -> Vec<usize> {
-    let low = row.iter().copied().fold(f64::MAX, f64::min);
-    let high = row.iter().copied().fold(f64::MIN, f64::max);
-    let above: Vec<bool> = row.iter().map(|x| *x > (low + high) / 2.0).collect();
-    (5..above.len()).filter(|i| above[*i] && !above[i - 5..*i].iter().any(|a| *a)).collect()
 }
