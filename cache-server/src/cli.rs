@@ -1,7 +1,6 @@
 //! Flags of `cache-server`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use clap::Parser;
 
@@ -37,59 +36,7 @@ pub struct Args {
 
     /// Bounds.
     #[command(flatten)]
-    pub limits: LimitArgs,
-}
-
-/// Bounds of the relay.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits")]
-pub struct LimitArgs {
-    /// Most viewers at a time, over all streams
-    #[arg(long, value_name = "N", default_value_t = relay::Limits::default().viewers)]
-    pub max_viewers: usize,
-
-    /// Most connections at a time; a viewer has two
-    #[arg(long, value_name = "N", default_value_t = relay::Limits::default().connections)]
-    pub max_connections: usize,
-
-    /// Most connections from one address
-    #[arg(long, value_name = "N", default_value_t = relay::Limits::default().connections_per_address)]
-    pub max_connections_per_address: usize,
-
-    /// Memory for all streams together, MiB
-    #[arg(long, value_name = "MIB", default_value_t = relay::Limits::default().log_memory >> 20,
-          value_parser = clap::value_parser!(u64).range(1..1 << 30))]
-    pub log_memory: u64,
-
-    /// Memory for one stream, MiB
-    #[arg(long, value_name = "MIB", default_value_t = relay::Limits::default().stream_memory >> 20,
-          value_parser = clap::value_parser!(u64).range(1..1 << 30))]
-    pub stream_memory: u64,
-
-    /// A viewer further behind than this jumps to the newest key frame, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = relay::Limits::default().max_lag.as_millis() as u64)]
-    pub max_lag: u64,
-
-    /// A viewer that takes nothing for so long is closed, seconds
-    #[arg(long, value_name = "S", default_value_t = relay::Limits::default().stall.as_secs())]
-    pub stall: u64,
-}
-
-impl LimitArgs {
-    /// As the library has them.
-    #[must_use]
-    pub fn limits(&self) -> relay::Limits {
-        relay::Limits {
-            viewers: self.max_viewers,
-            connections: self.max_connections,
-            connections_per_address: self.max_connections_per_address,
-            log_memory: self.log_memory << 20,
-            stream_memory: self.stream_memory << 20,
-            max_lag: Duration::from_millis(self.max_lag),
-            stall: Duration::from_secs(self.stall),
-            ..relay::Limits::default()
-        }
-    }
+    pub limits: relay::cli::LimitArgs,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use proto::dial::{DialError, parse_address};
 use relay::announce::{self, Kind};
-use relay::{Config, Node, listen, process};
+use relay::{Config, Node, listen, process, reach};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,9 @@ use crate::cli::Args;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Neither origins nor pushes: there would never be a stream.
-    #[error("there is nothing to relay: name an --origin HOST, or take pushed streams with --publish-token")]
+    #[error(
+        "there is nothing to relay: name an --origin HOST, or take pushed streams with --publish-token"
+    )]
     NothingToRelay,
     /// An address cannot be listened on.
     #[error(transparent)]
@@ -66,11 +68,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     result
 }
 
-fn announced(
-    node: &Node,
-    addresses: &[SocketAddr],
-    not: bool,
-) -> Option<announce::Announcement> {
+fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announce::Announcement> {
     let port = addresses.first()?.port();
     if not || addresses.iter().all(|address| address.ip().is_loopback()) {
         return None;
@@ -87,7 +85,7 @@ fn say_hello(origins: &[String], addresses: &[SocketAddr]) {
     for address in addresses {
         println!("listening on {address}");
     }
-    for reachable in listen::reachable_at(addresses) {
-        println!("  watch with: client --connect {reachable}");
+    for (address, place) in reach::addresses(addresses, &reach::local()) {
+        println!("watch from {place}: client --connect {address}");
     }
 }

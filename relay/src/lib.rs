@@ -9,6 +9,8 @@
 //! fanout   a few tasks a log that serve all its cursors
 //! session  one connection: hello, then control, view or publish
 //! listen   sockets, limits on connections, the accept loop
+//! reach    addresses under which viewers reach what is listened on
+//! cli      (feature `cli`) the limits as flags, the same for every binary
 //! upstream an origin's streams pulled on demand; a stream pushed to a relay
 //! announce mDNS
 //! process  what a node needs of its process: descriptors, signals
@@ -19,6 +21,8 @@
 //! frame wanted) is state that the source watches, never a call against the stream.
 
 pub mod announce;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod cursor;
 mod fanout;
 pub mod limits;
@@ -27,6 +31,7 @@ mod log;
 mod node;
 mod outlet;
 pub mod process;
+pub mod reach;
 mod retry;
 mod session;
 mod source;

@@ -50,7 +50,7 @@ pub fn default_addresses() -> [SocketAddr; 2] {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {}", explain(.error))]
+#[error("cannot listen on {address}: {}", explain(.address, .error))]
 pub struct BindError {
     /// As it was asked for.
     pub address: SocketAddr,
@@ -58,18 +58,26 @@ pub struct BindError {
     pub error: io::Error,
 }
 
-fn explain(error: &io::Error) -> String {
+fn explain(address: &SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program uses the port; stop it or choose another with --listen".to_owned()
+            let other = match address.ip() {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            };
+            format!(
+                "port {} is in use, end the other program or choose another with \
+                 --listen {other}:PORT",
+                address.port()
+            )
         }
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are for the system; choose another with --listen".to_owned()
+            "permission denied, choose a port above 1023 with --listen".to_owned()
         }
         io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; --listen 0.0.0.0:PORT takes all it has".to_owned()
+            "this machine has no such address, see `ip address` and --listen".to_owned()
         }
-        _ => error.to_string(),
+        _ => format!("{error}; choose another address with --listen"),
     }
 }
 
@@ -95,32 +103,6 @@ pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError>
         Err(error) => tracing::debug!("no IPv6 here: {error}"),
     }
     Ok(listeners)
-}
-
-/// Where people on the network can dial what listens on `addresses`, as `HOST:PORT`: a wildcard
-/// stands for this machine's own addresses, those of the local network first.
-#[must_use]
-pub fn reachable_at(addresses: &[SocketAddr]) -> Vec<String> {
-    let own: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|interface| !interface.is_loopback() && !interface.is_link_local())
-        .map(|interface| interface.ip())
-        .collect();
-    let mut reachable = Vec::new();
-    for address in addresses {
-        if address.ip().is_unspecified() {
-            let same = own.iter().filter(|ip| ip.is_ipv4() == address.is_ipv4());
-            reachable.extend(same.map(|ip| SocketAddr::new(*ip, address.port())));
-        } else {
-            reachable.push(*address);
-        }
-    }
-    if reachable.is_empty() {
-        let loopback = |a: &SocketAddr| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), a.port());
-        reachable.extend(addresses.first().map(loopback));
-    }
-    reachable.iter().map(ToString::to_string).collect()
 }
 
 /// Connections at the moment, in all and by address.
@@ -240,4 +222,17 @@ pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_notsent_lowat(NOT_SENT)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_said_with_the_way_out() {
+        let taken = bind_all(&["127.0.0.1:0".parse().expect("address")]).expect("a free port");
+        let address = taken[0].local_addr().expect("is bound");
+        let error = bind_all(&[address]).expect_err("in use").to_string();
+        assert!(error.contains("in use") && error.contains("--listen 127.0.0.1:PORT"), "{error}");
+    }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 
@@ -99,7 +98,7 @@ pub struct Cli {
 
     /// Bounds.
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: relay::cli::LimitArgs,
 }
 
 /// How pictures are sent.
@@ -150,60 +149,6 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.width, self.height)
-    }
-}
-
-/// Bounds of what strangers may cost; see [`relay::Limits`] for the reasons of the defaults.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Limits")]
-pub struct Limits {
-    /// Most viewers at a time, over all streams
-    #[arg(long, value_name = "N", default_value_t = relay::Limits::default().viewers)]
-    pub max_viewers: usize,
-
-    /// Most connections at a time; a viewer has two
-    #[arg(long, value_name = "N", default_value_t = relay::Limits::default().connections)]
-    pub max_connections: usize,
-
-    /// Most connections of one address
-    #[arg(long, value_name = "N")]
-    #[arg(default_value_t = relay::Limits::default().connections_per_address)]
-    pub max_connections_per_address: usize,
-
-    /// Memory for all streams together, MiB
-    #[arg(long, value_name = "MIB", default_value_t = relay::Limits::default().log_memory >> 20)]
-    #[arg(value_parser = clap::value_parser!(u64).range(16..1 << 30))]
-    pub log_memory: u64,
-
-    /// Memory for one stream, MiB
-    #[arg(long, value_name = "MIB", default_value_t = relay::Limits::default().stream_memory >> 20)]
-    #[arg(value_parser = clap::value_parser!(u64).range(16..1 << 30))]
-    pub stream_memory: u64,
-
-    /// A viewer further behind than this jumps to the newest key frame, milliseconds
-    #[arg(long, value_name = "MS")]
-    #[arg(default_value_t = relay::Limits::default().max_lag.as_millis() as u64)]
-    pub max_lag: u64,
-
-    /// A viewer that takes nothing for so long is closed, seconds
-    #[arg(long, value_name = "S", default_value_t = relay::Limits::default().stall.as_secs())]
-    pub stall: u64,
-}
-
-impl Limits {
-    /// As the relay takes them.
-    #[must_use]
-    pub fn to_relay(&self) -> relay::Limits {
-        relay::Limits {
-            viewers: self.max_viewers,
-            connections: self.max_connections,
-            connections_per_address: self.max_connections_per_address,
-            log_memory: self.log_memory << 20,
-            stream_memory: self.stream_memory << 20,
-            max_lag: Duration::from_millis(self.max_lag),
-            stall: Duration::from_secs(self.stall),
-            ..relay::Limits::default()
-        }
     }
 }
 
@@ -275,12 +220,12 @@ mod tests {
     fn units_are_understood() {
         let cli = parse("--test-pattern --bitrate 2500k --log-memory 64").expect("fine");
         assert_eq!(cli.bitrate, Some(2_500_000));
-        assert_eq!(cli.limits.to_relay().log_memory, 64 << 20);
+        assert_eq!(cli.limits.limits().log_memory, 64 << 20);
     }
 
     #[test]
     fn the_defaults_are_the_librarys() {
-        let ours = parse("--test-pattern").expect("fine").limits.to_relay();
+        let ours = parse("--test-pattern").expect("fine").limits.limits();
         assert_eq!(format!("{ours:?}"), format!("{:?}", relay::Limits::default()));
     }
 

@@ -1,7 +1,5 @@
 //! What can go wrong, one sentence each with the way out.
 
-use std::net::SocketAddr;
-
 use crate::source::camera;
 
 /// Why the server cannot do what it was asked to.
@@ -29,13 +27,8 @@ pub enum Error {
     #[error("the test pattern needs at least 160x90 pixels, not {0}: give a larger --size")]
     TooSmall(crate::cli::Size),
     /// A port that cannot be listened on.
-    #[error("cannot listen on {address}: {}", listen_reason(.address, .source))]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The system's words.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] relay::listen::BindError),
     /// A run of a stream that cannot begin or go on.
     #[error("{name}: {source}")]
     Append {
@@ -50,25 +43,4 @@ pub enum Error {
     /// The system is out of threads or the like.
     #[error("the system does not let the server start: {0}")]
     System(#[from] std::io::Error),
-}
-
-fn listen_reason(address: &SocketAddr, error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!(
-            "port {} is in use, end the other program or choose another with --listen {}:PORT",
-            address.port(),
-            if address.is_ipv6() {
-                format!("[{}]", address.ip())
-            } else {
-                address.ip().to_string()
-            },
-        ),
-        std::io::ErrorKind::PermissionDenied => {
-            "permission denied, choose a port above 1023 with --listen".to_owned()
-        }
-        std::io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address, see `ip address` and --listen".to_owned()
-        }
-        _ => format!("{error}; choose another address with --listen"),
-    }
 }

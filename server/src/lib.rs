@@ -7,7 +7,6 @@
 //! pace     when to send a packet of a recording
 //! preview  a window with what is being sent
 //! devices  the list of cameras and microphones
-//! reach    where viewers reach this server
 //! say      lines for the person who started it
 //! error    what can go wrong, a sentence each
 //! ```
@@ -20,7 +19,6 @@ pub mod devices;
 mod error;
 pub mod pace;
 pub mod preview;
-pub mod reach;
 mod run;
 mod say;
 pub mod source;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use relay::announce::{Announcement, Kind, announce};
 use relay::upstream::PushError;
-use relay::{Config, Node, listen, process};
+use relay::{Config, Node, listen, process, reach};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -16,7 +16,7 @@ use crate::cli::Cli;
 use crate::preview::{self, Shown};
 use crate::say::say;
 use crate::source::{self, Feed, Stage, Stop};
-use crate::{Error, devices, reach};
+use crate::{Error, devices};
 
 /// Sources look up several times a second for whether to end; a driver that hangs is left behind.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
     }
     process::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let listeners = runtime.block_on(async { bind(&cli.listen) })?;
+    let listeners = runtime.block_on(async { listen::bind_all(&cli.listen) })?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     let feeds = source::open(cli)?;
     let mut server = Server::start(&runtime, cli, feeds, listeners)?;
@@ -76,7 +76,7 @@ impl Server {
         listeners: Vec<TcpListener>,
     ) -> Result<Self, Error> {
         let node = Node::new(Config {
-            limits: cli.limits.to_relay(),
+            limits: cli.limits.limits(),
             agent: concat!("server/", env!("CARGO_PKG_VERSION")).to_owned(),
             publish_token: None,
         });
@@ -199,26 +199,6 @@ fn wait(runtime: &Runtime, ended: task::JoinHandle<Result<(), Error>>) -> Result
     runtime.block_on(ended).unwrap_or(Ok(()))
 }
 
-/// Listens where the user says, or on all of IPv4 and, where the system has it, all of IPv6.
-fn bind(wanted: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
-    let failed = |address, source| Error::Listen { address, source };
-    if !wanted.is_empty() {
-        let bind = |address: &SocketAddr| listen::bind(*address).map_err(|e| failed(*address, e));
-        return wanted.iter().map(bind).collect();
-    }
-    let mut listeners = Vec::new();
-    for address in listen::default_addresses() {
-        match listen::bind(address) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if address.is_ipv6() && error.kind() != std::io::ErrorKind::AddrInUse => {
-                tracing::debug!("no IPv6 here: {error}");
-            }
-            Err(error) => return Err(failed(address, error)),
-        }
-    }
-    Ok(listeners)
-}
-
 /// Announces the server, unless the user said not to, or only this machine can reach it.
 fn announced(cli: &Cli, node: &Node, addresses: &[SocketAddr]) -> Option<Announcement> {
     let reachable = addresses.iter().find(|address| !address.ip().is_loopback())?;
@@ -237,14 +217,6 @@ fn announced(cli: &Cli, node: &Node, addresses: &[SocketAddr]) -> Option<Announc
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_port_in_use_is_said_with_the_way_out() {
-        let taken = bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
-        let address = taken[0].local_addr().expect("is bound");
-        let error = bind(&[address]).expect_err("in use").to_string();
-        assert!(error.contains("in use") && error.contains("--listen"), "{error}");
-    }
 
     #[tokio::test]
     async fn the_server_ends_with_its_last_source() {

@@ -1,4 +1,4 @@
-//! Where a viewer reaches this server: the lines printed when it is up.
+//! Where viewers reach a node: the lines printed when it is up.
 
 use std::net::{IpAddr, SocketAddr};
 
