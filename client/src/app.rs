@@ -234,12 +234,21 @@ fn keep_card(shared: &Shared) {
             break;
         }
     }
+    let mut lost = false;
     sound::run(&shared.desk, &shared.schedule, |change| match change {
-        sound::Change::Opened => shared.board.update(|status| status.no_card = None),
+        sound::Change::Opened => {
+            if std::mem::take(&mut lost) {
+                remark("the sound is back");
+            }
+            shared.board.update(|status| status.no_card = None);
+        }
         sound::Change::Missing(reason) => {
             remark(format_args!("{reason}: playing without sound"));
             shared.board.update(|status| status.no_card = Some(reason));
         }
-        sound::Change::Lost => remark("the sound card went away: looking for it"),
+        sound::Change::Lost => {
+            lost = true;
+            remark("the sound card went away: looking for it");
+        }
     });
 }

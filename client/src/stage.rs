@@ -34,6 +34,8 @@ pub struct Frame {
     pub video: Arc<Video>,
     /// When it was captured, on our clock.
     pub captured: Stamp,
+    /// It was captured before the stream was asked for: passing over it is no loss.
+    pub backlog: bool,
 }
 
 /// A drawn picture, as large as the window.
@@ -136,10 +138,11 @@ impl Stage {
             let due = state.waiting.iter().take_while(|frame| is_due(frame)).count();
             let passed_over = if state.paused { due } else { due.saturating_sub(1) };
             if passed_over > 0 {
-                state.waiting.drain(..passed_over);
+                let lost = state.waiting.drain(..passed_over).filter(|frame| !frame.backlog);
+                let lost = lost.count();
                 self.room.notify_one();
                 if !state.paused {
-                    shared.stats.dropped(passed_over as u64);
+                    shared.stats.dropped(lost as u64);
                 }
             }
             if due > passed_over

@@ -46,6 +46,8 @@ struct Current {
     video: Arc<Video>,
     /// From the stream's times to capture times on our clock.
     shift_us: i64,
+    /// What is decoded now is there to catch up with.
+    backlog: bool,
     skipped: u64,
 }
 
@@ -57,7 +59,8 @@ impl Decoding<'_> {
         match VideoDecoder::new(track) {
             Ok(decoder) => {
                 let video = Arc::new(video.clone());
-                self.current = Some(Current { decoder, video, shift_us: 0, skipped: 0 });
+                let (shift_us, backlog, skipped) = (0, false, 0);
+                self.current = Some(Current { decoder, video, shift_us, backlog, skipped });
             }
             Err(error) => self.give_up(&error),
         }
@@ -75,6 +78,7 @@ impl Decoding<'_> {
             }
         }
         current.shift_us = timed.shift_us();
+        current.backlog = timed.backlog;
         let result = current.decoder.decode(&timed.packet);
         let broken = current.decoder.skipped();
         self.shared.stats.dropped(broken - current.skipped);
@@ -104,7 +108,8 @@ impl Decoding<'_> {
             if self.shared.headless {
                 self.shared.stats.latency_us(decoded.us_since(captured));
             } else {
-                self.shared.stage.push(Frame { picture, video: current.video.clone(), captured });
+                let (video, backlog) = (current.video.clone(), current.backlog);
+                self.shared.stage.push(Frame { picture, video, captured, backlog });
             }
         }
     }

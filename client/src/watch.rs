@@ -90,7 +90,7 @@ impl Watch {
                 Err(reason) => {
                     self.no_display = true;
                     self.shared.without_picture();
-                    if self.has_sound() {
+                    if self.has_picture() && self.has_sound() {
                         remark(format_args!(
                             "no display to show the picture on ({reason}): playing the sound alone"
                         ));
@@ -98,6 +98,10 @@ impl Watch {
                 }
             },
         }
+    }
+
+    fn has_picture(&self) -> bool {
+        self.status.description.as_ref().is_some_and(|d| d.video().is_some())
     }
 
     /// Whether there is sound to play, and as far as is known a card for it.
@@ -112,7 +116,8 @@ impl Watch {
         if self.status.quit {
             return Some(End::Done);
         }
-        if self.no_display && !self.has_sound() {
+        let shows = self.window.is_some() && self.has_picture();
+        if self.status.description.is_some() && !shows && !self.has_sound() {
             return Some(End::NothingToPlayOn);
         }
         match &self.status.outcome {
@@ -188,7 +193,7 @@ impl Watch {
     fn refresh_notice(&self) {
         let pressed = self.flash.as_ref().map(|(text, _)| text.clone());
         let notice = pressed.or_else(|| match self.status.state {
-            State::Reconnecting => Some("connection lost, reconnecting…".to_owned()),
+            State::Reconnecting => Some("connection lost, reconnecting ...".to_owned()),
             State::Held => Some(held(&self.status.reason)),
             _ if self.paused => Some("paused".to_owned()),
             _ => self.status.undecodable.clone().or_else(|| self.sound_only()),

@@ -71,7 +71,7 @@ pub enum DialError {
         reason: String,
     },
     /// The conversation broke off.
-    #[error("{peer}: {error}")]
+    #[error("{peer} does not answer as a server or relay ({error}); is it the right port?")]
     Conn {
         /// The address dialled.
         peer: String,

@@ -58,7 +58,7 @@ impl Foreign {
     /// Recognises the first bytes of a connection.
     #[must_use]
     pub fn recognise(first: &[u8]) -> Option<Self> {
-        const HTTP: [&[u8]; 10] = [
+        const HTTP: [&[u8]; 12] = [
             b"GET ",
             b"HEAD ",
             b"POST ",
@@ -69,6 +69,9 @@ impl Foreign {
             b"CONNECT ",
             b"HTTP/",
             b"PRI * ",
+            // What HTTP/0.9 answers, and servers that take us for it.
+            b"<!DOCTYP",
+            b"<html",
         ];
         const RTSP: [&[u8]; 2] = [b"RTSP/", b"DESCRIBE"];
         if HTTP.iter().any(|start| first.starts_with(start)) {

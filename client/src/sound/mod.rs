@@ -161,6 +161,7 @@ pub fn run(desk: &Arc<Desk>, schedule: &Arc<Schedule>, mut changed: impl FnMut(C
                 schedule.set_sound_lag_us(0);
                 device.discard();
                 if !desk.is_closed() {
+                    missing = true;
                     changed(Change::Lost);
                 }
             }
@@ -168,7 +169,7 @@ pub fn run(desk: &Arc<Desk>, schedule: &Arc<Schedule>, mut changed: impl FnMut(C
                 missing = true;
                 changed(Change::Missing(reason.to_string()));
             }
-            Err(_) => {}
+            Err(reason) => tracing::debug!("still no sound: {reason}"),
         }
         let retry_at = Instant::now() + RETRY;
         while !desk.is_closed() && Instant::now() < retry_at {

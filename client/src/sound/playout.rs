@@ -290,7 +290,7 @@ mod tests {
 
     fn card(rate: u32, channels: usize) -> Card {
         let schedule = Arc::new(Schedule::default());
-        crate::timeline::Timeline::new(DELAY_US, schedule.clone());
+        let _ = crate::timeline::Timeline::new(DELAY_US, schedule.clone());
         let (feed, playout) = ring(Format { rate, channels }, schedule.clone());
         Card { feed, playout, schedule, heard_us: 0.0, played: Vec::new() }
     }

@@ -79,7 +79,7 @@ impl Steer {
 
     /// Whether a step to this error is better jumped over.
     fn is_lost(&self, error: f64) -> bool {
-        error > STALL_US || error < -JUMP_US || self.played_us < START_US
+        !(-JUMP_US..=STALL_US).contains(&error) || self.played_us < START_US
     }
 
     fn speed(&mut self) -> f64 {
