@@ -1,5 +1,6 @@
 //! Starts the relay's long-lived tasks and ends them.
 
+use std::io::Write;
 use std::net::SocketAddr;
 
 use proto::dial::{DialError, parse_address};
@@ -78,14 +79,19 @@ fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announc
         .ok()
 }
 
+/// Says what is relayed and where. A closed pipe (`cache-server ... | head`) is no reason to end.
 fn say_hello(origins: &[String], addresses: &[SocketAddr]) {
+    let mut out = std::io::stdout().lock();
+    let mut say = |line: String| {
+        let _ = writeln!(out, "{line}");
+    };
     for origin in origins {
-        println!("relaying the streams of {origin}");
+        say(format!("relaying the streams of {origin}"));
     }
     for address in addresses {
-        println!("listening on {address}");
+        say(format!("listening on {address}"));
     }
     for (address, place) in reach::addresses(addresses, &reach::local()) {
-        println!("watch from {place}: client --connect {address}");
+        say(format!("watch from {place}: client --connect {address}"));
     }
 }

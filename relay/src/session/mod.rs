@@ -84,7 +84,11 @@ pub(crate) async fn run(node: Node, name: String, inlet: Inlet, outlet: Box<dyn 
     let Peer { reader, outlet, name } = peer;
     let (inlet, first) = reader.into_parts();
     if let (End::Refuse(code, reason), Some(mut outlet)) = (ended, outlet) {
-        tracing::info!("{name}: closed, {reason}");
+        if code == CloseCode::ShuttingDown {
+            tracing::debug!("{name}: closed, {reason}");
+        } else {
+            tracing::info!("{name}: closed, {reason}");
+        }
         if Foreign::recognise(&first) == Some(Foreign::Http) {
             let _ = timeout(FAREWELL, outlet::write_all(outlet.as_mut(), NOT_HTTP)).await;
         }
