@@ -35,10 +35,49 @@ impl Pacer {
         wait
     }
 
+    /// From now on everything is due so much earlier.
+    pub fn advance(&mut self, us: i64) {
+        self.start = self.start.plus_us(us.saturating_neg());
+    }
+
     /// When `pts_us` is due, on the same clock.
     #[must_use]
     pub fn captured_at(&self, pts_us: i64) -> Stamp {
         self.start.plus_us(pts_us)
+    }
+}
+
+/// How long packets of a live source lie waiting until they are due. What the most urgent of them
+/// waits is delay for nothing: it piled up while the source was being looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slack {
+    since: Option<Stamp>,
+    least_us: i64,
+}
+
+impl Slack {
+    /// Time over which packets are watched: web streams come in pieces of up to ten seconds, in
+    /// which the last packet waits that long without need, but the first does not.
+    const WATCH_US: i64 = 12_000_000;
+    /// Slack that is kept for the source's jitter.
+    const KEPT_US: i64 = 150_000;
+
+    /// A packet that arrived at `arrived` is to be sent at `due`. Now and then gives by how much the
+    /// timeline can be advanced, microseconds.
+    #[must_use]
+    pub fn watch(&mut self, arrived: Stamp, due: Stamp) -> Option<i64> {
+        let wait_us = due.us_since(arrived);
+        let Some(since) = self.since else {
+            *self = Self { since: Some(arrived), least_us: wait_us };
+            return None;
+        };
+        self.least_us = self.least_us.min(wait_us);
+        if arrived.us_since(since) < Self::WATCH_US {
+            return None;
+        }
+        let too_much = self.least_us.saturating_sub(Self::KEPT_US);
+        self.since = None;
+        (too_much > Self::KEPT_US).then_some(too_much)
     }
 }
 
@@ -105,6 +144,33 @@ mod tests {
         assert_eq!(pacer.wait_us(40_000, Stamp(3_600_000_000)), 0);
         assert_eq!(pacer.wait_us(80_000, Stamp(3_600_000_000)), 40_000);
         assert_eq!(pacer.captured_at(80_000), Stamp(3_600_040_000));
+    }
+
+    #[test]
+    fn what_piled_up_at_the_start_is_made_up_for() {
+        let mut pacer = Pacer::new(Stamp(0));
+        let mut slack = Slack::default();
+        let mut advanced = Vec::new();
+        // Two seconds are there at once, then a packet comes every 40 ms.
+        for n in 0..1_000i64 {
+            let arrived = Stamp((n * 40_000 - 2_000_000).max(0));
+            if let Some(us) = slack.watch(arrived, pacer.captured_at(n * 40_000)) {
+                pacer.advance(us);
+                advanced.push(us);
+            }
+        }
+        assert_eq!(advanced, [1_850_000]);
+    }
+
+    #[test]
+    fn a_source_that_comes_in_pieces_keeps_what_it_needs() {
+        let pacer = Pacer::new(Stamp(0));
+        let mut slack = Slack::default();
+        // Six seconds at a time, each piece just when it is due.
+        for n in 0..1_000i64 {
+            let arrived = Stamp(n * 40_000 / 6_000_000 * 6_000_000);
+            assert_eq!(slack.watch(arrived, pacer.captured_at(n * 40_000)), None);
+        }
     }
 
     fn packet(pts_us: i64, dts_us: i64, duration_us: u32) -> PacketHeader {

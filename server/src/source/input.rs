@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use media::demux::{Movie, Stopper};
 use proto::conn::now;
+use proto::time::Stamp;
 use proto::{Packet, Track};
 
 use super::stage::{Run, Stage};
 use super::{Feed, media_name};
 use crate::Error;
-use crate::pace::{Pacer, Splice};
+use crate::pace::{Pacer, Slack, Splice};
 use crate::say::say;
 
-/// Packets read ahead of their time.
-const AHEAD: usize = 64;
+/// Packets read ahead of their time: a piece of a web stream, some six seconds.
+const AHEAD: usize = 512;
 /// An input that gives nothing for this long is said to be away.
 const SILENCE: Duration = Duration::from_secs(2);
 /// After this it is given up, and dialled anew.
@@ -40,7 +41,8 @@ pub struct Input {
 
 /// What the reading thread says.
 enum Read {
-    Packet(Packet),
+    /// And when it arrived.
+    Packet(Packet, Stamp),
     /// The input is over, or was lost for this reason.
     Over(Option<String>),
 }
@@ -65,7 +67,8 @@ impl Input {
     fn play(&mut self, stage: &mut Stage) -> Result<(), Error> {
         let mut movie = Movie::open_input(&self.url)?;
         let mut run = stage.start(movie.tracks().to_vec(), movie.duration_us())?;
-        let mut timeline = Timeline { pacer: Pacer::new(now()), splice: Splice::default() };
+        let slack = (!self.has_end).then(Slack::default);
+        let mut timeline = Timeline { pacer: Pacer::new(now()), splice: Splice::default(), slack };
         loop {
             self.tracks = movie.tracks().to_vec();
             let Some(lost) = feed(&mut run, stage, movie, &mut timeline)? else { return Ok(()) };
@@ -100,6 +103,18 @@ impl Input {
 struct Timeline {
     pacer: Pacer,
     splice: Splice,
+    /// `None` for an input that has an end: it is in no hurry.
+    slack: Option<Slack>,
+}
+
+impl Timeline {
+    /// Makes up for what piled up before the input was served.
+    fn keep_up(&mut self, packet: &Packet, arrived: Stamp) {
+        let due = self.pacer.captured_at(packet.header.dts_us);
+        if let Some(us) = self.slack.as_mut().and_then(|slack| slack.watch(arrived, due)) {
+            self.pacer.advance(us);
+        }
+    }
 }
 
 /// Ends the reading thread, which may be waiting for ffmpeg.
@@ -125,13 +140,14 @@ fn feed(
     let mut heard = Instant::now();
     while !stage.is_over() {
         match reading.packets.recv_timeout(LOOK_UP) {
-            Ok(Read::Packet(mut packet)) => {
+            Ok(Read::Packet(mut packet, arrived)) => {
                 heard = Instant::now();
                 if run.is_held() {
                     say!("{}: the input is back", stage.name());
                     run.resume();
                 }
                 timeline.splice.place(&mut packet.header);
+                timeline.keep_up(&packet, arrived);
                 if !super::movie::send(run, stage, &mut timeline.pacer, packet) {
                     return Ok(None);
                 }
@@ -171,7 +187,7 @@ fn read(movie: Movie) -> Result<Reading, Error> {
 fn pump(mut movie: Movie, sender: &SyncSender<Read>) {
     loop {
         let read = match movie.next_packet() {
-            Ok(Some(packet)) => Read::Packet(packet),
+            Ok(Some(packet)) => Read::Packet(packet, now()),
             Ok(None) => Read::Over(movie.note().map(str::to_owned)),
             Err(error) => Read::Over(Some(error.to_string())),
         };

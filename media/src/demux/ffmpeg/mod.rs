@@ -85,6 +85,9 @@ impl Input {
                 named
             }
             Self::Url(url) => {
+                // Microseconds of a live source that ffmpeg looks at before it begins, which
+                // viewers wait for: by itself it takes five seconds.
+                arguments.extend(os(&["-analyzeduration", "2000000"]));
                 let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
                 match scheme {
                     "rtsp" | "rtsps" => arguments.extend(os(&["-rtsp_transport", "tcp"])),
