@@ -112,7 +112,8 @@ fn say_streams(address: &str, streams: &[proto::StreamInfo], json: bool) {
 /// Plays a stream to its end, or the user's.
 fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppError> {
     let recording = args.record.as_deref().map(start_recording).transpose()?;
-    let shared = Arc::new(Shared::new(args.headless, !args.no_audio, args.volume));
+    let desk = sound::Desk::new(args.volume, args.latency_us());
+    let shared = Arc::new(Shared::new(args.headless, !args.no_audio, desk));
     let tap = recording.as_ref().map(Recording::tap);
     let player = Player::new(shared.clone(), i64::from(args.latency_us()), tap);
     let config = Config {

@@ -40,8 +40,8 @@ pub struct Args {
 
     /// Time between capture and presentation, milliseconds. The default is room for a sound card
     /// (150), bunched sending (60) and Wi-Fi (40); where it is too short it grows by itself. 0
-    /// shows pictures as soon as they are decoded; sound then takes what its card needs, and the
-    /// picture waits for it
+    /// shows pictures as soon as they are decoded; sound then takes what its card
+    /// needs (some 70), and the picture waits for it
     #[arg(
         long,
         value_name = "MS",

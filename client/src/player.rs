@@ -143,3 +143,122 @@ impl Sink for Player {
         self.shared.stats.clock_error_us(error_us);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proto::PacketHeader;
+    use proto::stream::{Audio, AudioCodec, Media, Track, Video, VideoCodec};
+
+    use super::*;
+    use crate::jitter::{Item, Taken};
+    use crate::sound::Desk;
+    use crate::stats::Snapshot;
+
+    fn description(run: u64) -> StreamDescription {
+        let video = Video {
+            codec: VideoCodec::Mjpeg,
+            width: 64,
+            height: 48,
+            pixel_aspect: (1, 1),
+            rotation: 0,
+            frame_rate: (25, 1),
+        };
+        let audio = Audio { codec: AudioCodec::Opus, sample_rate: 48_000, channels: 2 };
+        let track =
+            |media| Track { media, codec_config: Vec::new().into(), language: String::new() };
+        StreamDescription {
+            name: "a".into(),
+            title: String::new(),
+            live: true,
+            run,
+            duration_us: None,
+            tracks: vec![track(Media::Video(video)), track(Media::Audio(audio))],
+        }
+    }
+
+    fn packet(sequence: u64, track: u16, key: bool) -> Event {
+        let header = PacketHeader {
+            sequence,
+            track,
+            key,
+            pts_us: sequence as i64 * 20_000,
+            dts_us: sequence as i64 * 20_000,
+            captured_at_us: now(),
+            ..PacketHeader::default()
+        };
+        Event::Packet(Packet { header, payload: vec![0; 10].into() }, None)
+    }
+
+    fn player() -> (Player, Arc<Shared>) {
+        let shared = Arc::new(Shared::new(true, true, Desk::new(100, 250_000)));
+        (Player::new(shared.clone(), 250_000, None), shared)
+    }
+
+    /// What waits for a decoder, in a word each.
+    fn waiting(buffer: &crate::jitter::Buffer) -> Vec<String> {
+        std::iter::from_fn(|| match buffer.take(Duration::ZERO) {
+            Taken::Item(Item::Start(_)) => Some("start".to_owned()),
+            Taken::Item(Item::Packet(p)) => Some(p.packet.header.sequence.to_string()),
+            Taken::Item(Item::End) => Some("end".to_owned()),
+            Taken::Nothing | Taken::Closed => None,
+        })
+        .collect()
+    }
+
+    fn tell(player: &mut Player, events: impl IntoIterator<Item = Event>) {
+        events.into_iter().for_each(|event| player.event(event));
+    }
+
+    #[test]
+    fn packets_go_to_their_decoders() {
+        let (mut player, shared) = player();
+        tell(&mut player, [Event::Subscribed, Event::Describe(description(1))]);
+        tell(&mut player, [packet(7, 0, true), packet(8, 1, true), packet(9, 0, false)]);
+        tell(&mut player, [packet(10, 5, true), Event::Ended]);
+        assert_eq!(waiting(&shared.video), ["start", "7", "9", "end"]);
+        assert_eq!(waiting(&shared.audio), ["start", "8", "end"]);
+        let Snapshot { packets, packets_missing, .. } = shared.summary();
+        assert_eq!((packets, packets_missing), (4, 0));
+    }
+
+    #[test]
+    fn a_hole_stops_the_picture_until_a_key_frame_but_not_the_sound() {
+        let (mut player, shared) = player();
+        tell(&mut player, [Event::Describe(description(1)), packet(0, 0, true)]);
+        tell(&mut player, [packet(5, 1, true), packet(6, 0, false), packet(7, 0, true)]);
+        assert_eq!(waiting(&shared.video), ["start", "0", "7"]);
+        assert_eq!(waiting(&shared.audio), ["start", "5"]);
+        let Snapshot { packets_missing, dropped, .. } = shared.summary();
+        assert_eq!((packets_missing, dropped), (4, 1));
+    }
+
+    #[test]
+    fn a_connection_that_comes_back_goes_on_where_it_was() {
+        let (mut player, shared) = player();
+        tell(&mut player, [Event::Describe(description(1))]);
+        tell(&mut player, [packet(0, 0, true), packet(1, 0, false)]);
+        // The same run: the key frame comes again, then what follows.
+        tell(&mut player, [Event::Subscribed, Event::Describe(description(1))]);
+        tell(&mut player, [packet(0, 0, true), packet(1, 0, false), packet(2, 0, false)]);
+        assert_eq!(waiting(&shared.video), ["start", "0", "1", "2"]);
+        // Another run: everything anew.
+        tell(&mut player, [Event::Describe(description(2)), packet(0, 0, true)]);
+        assert_eq!(waiting(&shared.video), ["start", "0"]);
+    }
+
+    #[test]
+    fn the_board_says_how_things_are() {
+        let (mut player, shared) = player();
+        let state = || shared.board.news(0).map(|status| (status.state, status.reason));
+        tell(&mut player, [Event::Describe(description(1))]);
+        assert_eq!(state(), Some((State::Playing, String::new())));
+        tell(&mut player, [Event::Held("unplugged".into())]);
+        assert_eq!(state(), Some((State::Held, "unplugged".into())));
+        tell(&mut player, [Event::Resumed]);
+        assert_eq!(state(), Some((State::Playing, String::new())));
+        tell(&mut player, [packet(0, 0, true), Event::Ended]);
+        assert!(shared.board.news(0).is_some_and(|status| status.last.is_some()));
+    }
+}

@@ -39,9 +39,9 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Nothing yet, at this volume.
+    /// Nothing yet; `desk` sets volume and latency of the sound.
     #[must_use]
-    pub fn new(headless: bool, wants_sound: bool, volume_percent: u32) -> Self {
+    pub fn new(headless: bool, wants_sound: bool, desk: Desk) -> Self {
         Self {
             schedule: Arc::default(),
             stats: Stats::new(now()),
@@ -49,7 +49,7 @@ impl Shared {
             video: Buffer::new(Limits::DEFAULT),
             audio: Buffer::new(Limits::DEFAULT),
             stage: Stage::default(),
-            desk: Arc::new(Desk::new(volume_percent)),
+            desk: Arc::new(desk),
             headless,
             wants_picture: AtomicBool::new(true),
             wants_sound: AtomicBool::new(wants_sound),

@@ -83,7 +83,9 @@ impl Stage {
             .room
             .wait_while(state, |state| state.waiting.len() >= WAITING && !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
-        state.waiting.push_back(frame);
+        if !state.closed {
+            state.waiting.push_back(frame);
+        }
         drop(state);
         self.changed.notify_one();
     }

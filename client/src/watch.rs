@@ -123,7 +123,7 @@ impl Watch {
         match &self.status.outcome {
             None => None,
             Some(Err(_)) => Some(End::Failed),
-            Some(Ok(())) => self.is_played_out().then_some(End::Done),
+            Some(Ok(())) => (self.is_played_out() && !self.paused).then_some(End::Done),
         }
     }
 

@@ -120,7 +120,8 @@ impl Window {
             let early_us = self.shared.schedule.picture_due(captured).us_since(now());
             // The painter is ahead by 25 ms at most; a timeline that jumps must not freeze us.
             let early = Duration::from_micros(early_us.clamp(0, 50_000).unsigned_abs());
-            std::thread::sleep(early.saturating_sub(self.takes));
+            // What we hand over, the screen's server takes about as long again to show.
+            std::thread::sleep(early.saturating_sub(self.takes * 2));
         }
         if let Some(before) = self.up.replace(drawn) {
             let _ = self.spare.send(before.pixels);

@@ -15,9 +15,11 @@ use super::Desk;
 use super::playout::{Feed, Format, Playout, ring};
 use crate::timeline::Schedule;
 
-/// Frames a callback is asked for, as a part of a second: 2400 at 48 kHz. The default buffer of
-/// PulseAudio lasts 2 s; much smaller ones run dry on a busy machine.
+/// Callbacks a second: 2400 frames each at 48 kHz, so that 150 ms lie between handing sound in and
+/// hearing it. The default buffer of PulseAudio lasts 2 s; smaller ones run dry on a busy machine.
 const CALLBACKS_A_SECOND: u32 = 20;
+/// The same where little latency was asked for: 50 ms between handing in and hearing.
+const HURRIED_CALLBACKS_A_SECOND: u32 = 60;
 /// How long a card may take to open.
 const OPEN: Duration = Duration::from_secs(3);
 
@@ -47,7 +49,10 @@ impl Device {
         // alsa-lib prints what it does not find; as long as this lives it does not.
         #[cfg(target_os = "linux")]
         let _quiet = alsa::Output::local_error_handler();
-        let device = cpal::default_host().default_output_device().ok_or(OpenError::NoCard)?;
+        let host = cpal::default_host();
+        // Through ALSA some small sizes end in a storm of errors.
+        let hurried = desk.is_hurried() && !host.id().to_string().eq_ignore_ascii_case("alsa");
+        let device = host.default_output_device().ok_or(OpenError::NoCard)?;
         let default = match device.default_output_config() {
             Ok(default) => default,
             Err(error) if error.kind() == ErrorKind::DeviceNotAvailable => {
@@ -59,7 +64,8 @@ impl Device {
             known @ (SampleFormat::F32 | SampleFormat::I16 | SampleFormat::I32) => known,
             _ => SampleFormat::F32,
         };
-        let fixed = BufferSize::Fixed(default.sample_rate() / CALLBACKS_A_SECOND);
+        let callbacks = if hurried { HURRIED_CALLBACKS_A_SECOND } else { CALLBACKS_A_SECOND };
+        let fixed = BufferSize::Fixed(default.sample_rate() / callbacks);
         let config = StreamConfig { buffer_size: fixed, ..default.config() };
         let broken = Arc::new(AtomicBool::new(false));
         let build = |config: StreamConfig| {

@@ -33,12 +33,16 @@ const STALLED: Duration = Duration::from_secs(2);
 /// Between attempts to open a card.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// From this latency on there is time for a card's buffer of comfortable size, microseconds.
+const CALM_US: u32 = 200_000;
+
 /// Loudest volume, per cent.
 pub const LOUDEST: u32 = 100;
 
 /// The knobs, and the way from the decoder to the card.
 #[derive(Debug)]
 pub struct Desk {
+    hurried: bool,
     volume_percent: AtomicU32,
     muted: AtomicBool,
     paused: AtomicBool,
@@ -71,10 +75,11 @@ pub enum Fed {
 }
 
 impl Desk {
-    /// A desk at this volume, with no card yet.
+    /// A desk at this volume, with no card yet; `latency_us` is what was asked for.
     #[must_use]
-    pub fn new(volume_percent: u32) -> Self {
+    pub fn new(volume_percent: u32, latency_us: u32) -> Self {
         Self {
+            hurried: latency_us < CALM_US,
             volume_percent: AtomicU32::new(volume_percent.min(LOUDEST)),
             muted: AtomicBool::new(false),
             paused: AtomicBool::new(false),
@@ -125,6 +130,11 @@ impl Desk {
         } else {
             Fed::Full
         }
+    }
+
+    /// Whether the card's buffer has to be short.
+    fn is_hurried(&self) -> bool {
+        self.hurried
     }
 
     /// What samples are multiplied by now. Squared, because loudness is heard so.
@@ -196,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_volume_stays_within_its_bounds_and_mute_comes_back() {
-        let desk = Desk::new(100);
+        let desk = Desk::new(100, 250_000);
         assert_eq!(desk.turn(5), 100);
         assert_eq!(desk.turn(-50), 50);
         assert_eq!(desk.gain(), 0.25);
@@ -211,6 +221,6 @@ mod tests {
     #[test]
     fn without_a_card_nothing_is_taken() {
         let sound = Sound { pts_us: 0, sample_rate: 48_000, channels: 2, samples: vec![0.0; 4] };
-        assert_eq!(Desk::new(100).feed(&sound), Fed::NoCard);
+        assert_eq!(Desk::new(100, 250_000).feed(&sound), Fed::NoCard);
     }
 }
