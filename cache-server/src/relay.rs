@@ -70,8 +70,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
 }
 
 fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announce::Announcement> {
-    let port = addresses.first()?.port();
-    if not || addresses.iter().all(|address| address.ip().is_loopback()) {
+    let port = addresses.iter().find(|address| !address.ip().is_loopback())?.port();
+    if not {
         return None;
     }
     announce::announce(Kind::Relay, node.id(), port)

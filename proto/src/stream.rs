@@ -196,7 +196,10 @@ impl StreamDescription {
     #[must_use]
     pub fn summary(&self) -> String {
         let parts: Vec<String> = self.tracks.iter().map(ToString::to_string).collect();
-        parts.join(", ")
+        let mut summary = parts.join(", ");
+        // It goes into catalogues, where it is bounded. All of it is ASCII.
+        summary.truncate(limits::TEXT);
+        summary
     }
 }
 

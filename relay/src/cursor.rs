@@ -14,7 +14,7 @@ use futures_util::task::AtomicWaker;
 use proto::Message;
 use proto::conn::now;
 use proto::message::Gap;
-use proto::time::micros;
+use proto::time::{Stamp, micros};
 use tokio::sync::Notify;
 
 use crate::log::{Kind, Log, Position, Segment, Start};
@@ -163,6 +163,11 @@ impl Viewer {
         self.offset < self.segment.length()
     }
 
+    /// Whether this viewer alone keeps a segment in memory.
+    pub(crate) fn keeps_dropped_segment(&self) -> bool {
+        !self.log.has(self.segment.number)
+    }
+
     /// A place that moves whenever the viewer takes something.
     pub(crate) fn progress(&self) -> (u64, u64, usize) {
         (self.segment.number, self.offset, self.own.len())
@@ -271,11 +276,7 @@ impl Viewer {
         let Some(target) = self.log.segment_from(until.segment) else { return };
         let (passed, since) = self.segment.measure(self.offset);
         let (reached, at) = target.measure(until.offset);
-        let gap = Gap {
-            packets: reached.saturating_sub(passed),
-            length_us: since.zip(at).map_or(0, |(since, at)| at.us_since(since).max(0)),
-        };
-        self.say(&[&Message::Gap(gap).encode()]);
+        self.say(&[&gap(passed, since, reached, at)]);
         self.gap_until = Some(until);
     }
 
@@ -322,10 +323,22 @@ impl Viewer {
             if self.gap_until.is_none() {
                 self.jump();
             }
+            if self.gap_until.is_none() {
+                // Nowhere to start decoding yet: what is there comes, and what is not is told.
+                let (passed, since) = self.segment.measure(self.offset);
+                let (reached, at) = next.measure(0);
+                self.say(&[&gap(passed, since, reached, at)]);
+            }
             // A change of the description may have been among what was dropped.
             self.say(&[&next.describe]);
         }
         self.segment = next;
         self.offset = 0;
     }
+}
+
+/// The word about a gap between two places: droppable messages before each, and their times.
+fn gap(passed: u64, since: Option<Stamp>, reached: u64, at: Option<Stamp>) -> Bytes {
+    let length_us = since.zip(at).map_or(0, |(since, at)| at.us_since(since).max(0));
+    Message::Gap(Gap { packets: reached.saturating_sub(passed), length_us }).encode()
 }

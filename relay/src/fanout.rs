@@ -168,7 +168,9 @@ impl Shard {
         for waiting in self.busy.iter_mut() {
             let Some(seat) = &waiting.seat else { continue };
             let progress = seat.viewer.progress();
-            if progress != waiting.progress {
+            // Progress within a segment that nobody else needs does not count: it costs memory.
+            let counts = progress.0 != waiting.progress.0 || !seat.viewer.keeps_dropped_segment();
+            if progress != waiting.progress && counts {
                 (waiting.progress, waiting.since) = (progress, now);
             } else if now.duration_since(waiting.since) >= self.stall {
                 seat.viewer.control.stall();

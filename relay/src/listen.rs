@@ -206,7 +206,7 @@ async fn serve(
         Err(reason) => {
             tracing::warn!("{peer}: refused, {reason}");
             let farewell = Message::close(CloseCode::TooManyConnections, &reason);
-            session::say_goodbye(Box::new(read), Box::new(write), &farewell).await;
+            session::say_goodbye(Box::new(read), Box::new(write), &farewell.encode()).await;
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
@@ -27,6 +27,13 @@ const SEGMENT_AGE: Duration = Duration::from_secs(1);
 const SEGMENT_BYTES: u64 = 16 << 20;
 /// A segment ends after this many messages, key frame or not.
 const SEGMENT_ENTRIES: usize = 8_192;
+
+/// Most segments of a log: a file each, however little is in it.
+const SEGMENTS: usize = 64;
+/// What a segment costs besides its messages, bytes.
+const SEGMENT_COST: u64 = 4 << 10;
+/// Key frames are large: no more than two a second on viewers' wishes, microseconds.
+const KEY_FRAME_PAUSE_US: i64 = 500_000;
 
 /// What the writer of a log may find.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +108,10 @@ impl Segment {
         self.sealed.load(Ordering::Acquire)
     }
 
+    fn overhead(&self) -> u64 {
+        SEGMENT_COST + self.describe.len() as u64
+    }
+
     /// The messages of the segment, looked at under a short lock.
     pub(crate) fn with_index<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
         look(&self.index.read().unwrap_or_else(|e| e.into_inner()))
@@ -116,11 +127,9 @@ impl Segment {
         })
     }
 
-    fn push(&self, frame: Bytes, kind: Kind, at: Stamp) -> Result<(), AppendError> {
-        /// The few words about a stream are said whatever the budget.
-        const WORD: u64 = 1 << 10;
+    /// A word about the stream is taken in whatever the budget.
+    fn push(&self, frame: Bytes, kind: Kind, is_word: bool, at: Stamp) -> Result<(), AppendError> {
         let size = frame.len() as u64;
-        let is_word = kind == Kind::Kept && size <= WORD;
         if !self.budget.take(size, is_word) {
             return Err(AppendError::OutOfMemory);
         }
@@ -139,7 +148,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        self.budget.give(self.length());
+        self.budget.give(self.length() + self.overhead());
     }
 }
 
@@ -174,6 +183,7 @@ pub(crate) struct Log {
     /// Counts appends: wakes the fan-out's tasks, once each however many viewers they serve.
     changed: watch::Sender<u64>,
     key_frame_wanted: AtomicBool,
+    last_key_us: AtomicI64,
     bounds: Bounds,
 }
 
@@ -213,8 +223,13 @@ impl Log {
             sequence: 0,
         };
         let changed = watch::Sender::new(0);
-        let key_frame_wanted = AtomicBool::new(false);
-        Ok(Arc::new(Self { state: Mutex::new(state), changed, key_frame_wanted, bounds }))
+        Ok(Arc::new(Self {
+            state: Mutex::new(state),
+            changed,
+            key_frame_wanted: AtomicBool::new(false),
+            last_key_us: AtomicI64::new(i64::MIN),
+            bounds,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -256,12 +271,13 @@ impl Log {
         let key = packet.header.key && droppable;
         let kind = if droppable { Kind::Droppable } else { Kind::Kept };
         let frame = Message::Packet(packet).encode();
-        let at = self.write(&mut state, frame, kind, key)?;
+        let at = self.write(&mut state, frame, kind, false, key)?;
         if key {
             state.keys += 1;
             let first = Position { segment: 0, offset: 0 };
             state.newest_key = Some(if state.keys == 1 { first } else { at });
             self.key_frame_wanted.store(false, Ordering::Relaxed);
+            self.last_key_us.store(now().0, Ordering::Relaxed);
         }
         drop(state);
         self.changed.send_modify(|n| *n = n.wrapping_add(1));
@@ -270,7 +286,7 @@ impl Log {
 
     /// Puts a word to all viewers into the log: they get it in its place among the packets.
     fn say(&self, state: &mut State, message: &Message) -> Result<(), AppendError> {
-        self.write(state, message.encode(), Kind::Kept, false)?;
+        self.write(state, message.encode(), Kind::Kept, true, false)?;
         Ok(())
     }
 
@@ -337,9 +353,11 @@ impl Log {
         self.key_frame_wanted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether one was wanted since the last key frame or the last call.
+    /// Whether one was wanted since the last key frame or the last call; a wish that comes too soon
+    /// after a key frame waits.
     pub(crate) fn take_key_frame_request(&self) -> bool {
-        self.key_frame_wanted.swap(false, Ordering::Relaxed)
+        let age_us = now().0.saturating_sub(self.last_key_us.load(Ordering::Relaxed));
+        age_us >= KEY_FRAME_PAUSE_US && self.key_frame_wanted.swap(false, Ordering::Relaxed)
     }
 
     /// Where a viewer starts that joins now.
@@ -353,6 +371,11 @@ impl Log {
         let segment = find(&state, at.segment).unwrap_or_else(|| head.clone());
         let offset = if segment.number == at.segment { at.offset } else { 0 };
         Start { segment, offset, held: state.held.clone() }
+    }
+
+    /// Whether a segment of that number is still in the log.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.state().segments.front().is_some_and(|oldest| oldest.number <= number)
     }
 
     /// The newest place where decoding can start.
@@ -372,6 +395,7 @@ impl Log {
         state: &mut State,
         frame: Bytes,
         kind: Kind,
+        is_word: bool,
         key: bool,
     ) -> Result<Position, AppendError> {
         let at = now();
@@ -385,7 +409,7 @@ impl Log {
         self.trim(state, at, frame.len() as u64);
         let head = state.head();
         let position = Position { segment: head.number, offset: head.length() };
-        head.push(frame, kind, at)?;
+        head.push(frame, kind, is_word, at)?;
         Ok(position)
     }
 
@@ -408,7 +432,8 @@ impl Log {
             let key_segment = state.newest_key.map_or(u64::MAX, |key| key.segment);
             let (oldest, next) = (&state.segments[0], &state.segments[1]);
             let aged = oldest.number < key_segment && now.us_since(next.started) > max_lag;
-            if !aged && bytes <= self.bounds.stream_memory {
+            let fits = bytes <= self.bounds.stream_memory && state.segments.len() <= SEGMENTS;
+            if !aged && fits {
                 break;
             }
             bytes -= oldest.length();
@@ -427,7 +452,7 @@ fn new_segment(
     description: &StreamDescription,
     bounds: &Bounds,
 ) -> Result<Arc<Segment>, AppendError> {
-    Ok(Arc::new(Segment {
+    let segment = Segment {
         number,
         store: Store::create()?,
         describe: Message::Describe(description.clone()).encode(),
@@ -437,7 +462,10 @@ fn new_segment(
         droppable_before,
         index: RwLock::default(),
         budget: bounds.budget.clone(),
-    }))
+    };
+    // A stream that has no room for its packets has room for its description.
+    bounds.budget.take(segment.overhead(), true);
+    Ok(Arc::new(segment))
 }
 
 fn find(state: &State, number: u64) -> Option<Arc<Segment>> {

@@ -96,6 +96,10 @@ impl Node {
         let _ = self.0.shutdown.subscribe().wait_for(|down| *down).await;
     }
 
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.0.shutdown.borrow()
+    }
+
     /// Adds a stream that this process makes; its name must be new.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ struct Stage {
 }
 
 /// What the catalogue says besides the name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) title: String,
     pub(crate) live: bool,
@@ -76,6 +76,16 @@ impl Stream {
         }
     }
 
+    /// Takes over what another node says of the stream; whether anything changed. Whether it is
+    /// held this node knows itself.
+    pub(crate) fn update(&self, said: Facts) -> bool {
+        let mut facts = lock(&self.facts);
+        let new = Facts { held: facts.held, ..said };
+        let changed = *facts != new;
+        *facts = new;
+        changed
+    }
+
     pub(crate) fn change(&self, change: impl FnOnce(&mut Facts)) {
         change(&mut lock(&self.facts));
     }
@@ -85,13 +95,11 @@ impl Stream {
     /// (or the run goes on).
     pub(crate) async fn join(self: &Arc<Self>) -> Option<(Joined, Start)> {
         self.viewers.send_modify(|n| *n += 1);
-        let mut waits = Waits(Some(self));
+        let _waits = Waits(self);
         let coming = {
             let mut stage = lock(&self.stage);
             if let Some(run) = &stage.run {
-                let joined = self.attach(run);
-                waits.0 = None;
-                return Some(joined);
+                return Some(self.attach(run));
             }
             // Those who went away meanwhile are forgotten.
             stage.waiting.retain(|waiting| !waiting.is_closed());
@@ -99,15 +107,15 @@ impl Stream {
             stage.waiting.push(seat);
             coming
         };
-        let joined = coming.await.ok()?;
-        waits.0 = None;
-        Some(joined)
+        coming.await.ok()
     }
 
-    /// Moves a viewer that is counted as waiting into a run. The stage is locked.
+    /// Seats a viewer in a run. The seat counts by itself: a viewer that waited counts twice for a
+    /// moment rather than not at all. The stage is locked.
     fn attach(self: &Arc<Self>, run: &Arc<Run>) -> (Joined, Start) {
         if let Some(attached) = lock(&run.attached).as_mut() {
             *attached += 1;
+            self.viewers.send_modify(|n| *n += 1);
         }
         (Joined { stream: self.clone(), run: run.clone() }, run.log.join())
     }
@@ -153,14 +161,12 @@ impl Stream {
     }
 }
 
-/// Takes a waiting viewer off the count, unless it got its seat.
-struct Waits<'a>(Option<&'a Stream>);
+/// A waiting viewer on the count.
+struct Waits<'a>(&'a Stream);
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        if let Some(stream) = self.0 {
-            stream.viewers.send_modify(|n| *n = n.saturating_sub(1));
-        }
+        self.0.viewers.send_modify(|n| *n = n.saturating_sub(1));
     }
 }
 
@@ -271,6 +277,9 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
+        if self.node.is_stopping() {
+            return;
+        }
         self.node.remove(&self.stream);
         self.stream.end(None);
         // Nobody will serve those who wait.
@@ -365,6 +374,10 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        // Viewers of a node that stops are told so: for them the stream is not over.
+        if self.node.is_stopping() {
+            return;
+        }
         self.stream.end(Some(&self.run));
         self.stream.change(|facts| facts.held = false);
         self.node.catalogue_changed();

@@ -126,6 +126,50 @@ async fn a_cut_origin_is_held_and_resumed_on_the_same_connection() {
 }
 
 #[tokio::test]
+async fn a_relay_that_is_started_again_does_not_end_what_its_viewers_watch() {
+    let origin = Running::start(impatient(), None).await;
+    let source = origin.node.add_stream("cam", "", true).unwrap();
+    let mut writer = source.start(tracks(), None).unwrap();
+    append_gops(&mut writer, 0, 1, 100);
+    let near = Running::start(Limits::default(), None).await;
+    let at = near.address.parse().unwrap();
+    let far = Running::start(Limits::default(), None).await;
+    pull(&near.node, &origin.address);
+    offers(&near.node, "cam").await;
+    pull(&far.node, &near.address);
+    offers(&far.node, "cam").await;
+    let mut viewer = far.watch("cam", 0).await;
+    until(&mut viewer, "Packet").await;
+    near.stop().await;
+    // It listens before it knows its origin's streams.
+    let near = Running::start_at(at, Limits::default(), None).await;
+    until(&mut viewer, "Held").await;
+    pull(&near.node, &origin.address);
+    loop {
+        match read(&mut viewer).await.unwrap() {
+            Message::Resumed => break,
+            Message::End => panic!("the stream is not over"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_description_beyond_all_bounds_leaves_the_catalogue_readable() {
+    let running = Running::start(Limits::default(), None).await;
+    let source = running.node.add_stream("wall", "", true).unwrap();
+    let mut track = tracks().remove(0);
+    if let proto::stream::Media::Video(video) = &mut track.media {
+        (video.width, video.height, video.frame_rate) = (16_384, 16_384, (u32::MAX, 1));
+    }
+    let _writer = source.start(vec![track; proto::limits::TRACKS], None).unwrap();
+    let mut control = running.connect(Role::Control).await;
+    control.writer.write(&Message::List(List { follow: false })).await.unwrap();
+    let Message::Catalog(catalog) = read(&mut control).await.unwrap() else { panic!() };
+    assert_eq!(catalog.streams.len(), 1);
+}
+
+#[tokio::test]
 async fn streams_of_the_same_name_get_a_suffix_and_loops_are_left_out() {
     let one = Running::start(Limits::default(), None).await;
     let two = Running::start(Limits::default(), None).await;

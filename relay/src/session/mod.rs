@@ -37,14 +37,19 @@ pub(crate) struct Peer {
 /// How a session ends.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The peer is gone, or said goodbye.
+    /// The peer is gone without a word.
     Gone,
+    /// The peer said goodbye, with its reason.
+    Closed(Option<CloseCode>, String),
     /// The peer is told this.
     Refuse(CloseCode, String),
 }
 
 impl From<ConnError> for End {
     fn from(error: ConnError) -> Self {
+        if let ConnError::Closed { code, reason } = error {
+            return Self::Closed(code, reason);
+        }
         match error.close_code() {
             Some(code) => Self::Refuse(code, error.to_string()),
             None => Self::Gone,
@@ -83,16 +88,17 @@ pub(crate) async fn run(node: Node, name: String, inlet: Inlet, outlet: Box<dyn 
     };
     let Peer { reader, outlet, name } = peer;
     let (inlet, first) = reader.into_parts();
-    if let (End::Refuse(code, reason), Some(mut outlet)) = (ended, outlet) {
+    if let (End::Refuse(code, reason), Some(outlet)) = (ended, outlet) {
         if code == CloseCode::ShuttingDown {
             tracing::debug!("{name}: closed, {reason}");
         } else {
             tracing::info!("{name}: closed, {reason}");
         }
         if Foreign::recognise(&first) == Some(Foreign::Http) {
-            let _ = timeout(FAREWELL, outlet::write_all(outlet.as_mut(), NOT_HTTP)).await;
+            say_goodbye(inlet, outlet, NOT_HTTP).await;
+        } else {
+            say_goodbye(inlet, outlet, &Message::close(code, &reason).encode()).await;
         }
-        say_goodbye(inlet, outlet, &Message::close(code, &reason)).await;
     }
 }
 
@@ -160,12 +166,11 @@ async fn welcome(node: &Node, peer: &mut Peer) -> Result<Role, End> {
     Ok(hello.role)
 }
 
-/// Sends a last message so that it arrives: what the peer still sends is read and thrown away for a
+/// Sends last bytes so that it arrives: what the peer still sends is read and thrown away for a
 /// moment, for closing a socket with unread bytes resets it and takes our words with it.
-pub(crate) async fn say_goodbye(mut inlet: Inlet, mut outlet: Box<dyn Outlet>, last: &Message) {
-    let bytes = last.encode();
+pub(crate) async fn say_goodbye(mut inlet: Inlet, mut outlet: Box<dyn Outlet>, last: &[u8]) {
     let talk = async {
-        outlet::write_all(outlet.as_mut(), &bytes).await?;
+        outlet::write_all(outlet.as_mut(), last).await?;
         std::future::poll_fn(|cx| outlet.poll_shutdown(cx)).await?;
         let mut rest = [0; 1024];
         while inlet.read(&mut rest).await? > 0 {}

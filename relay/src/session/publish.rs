@@ -46,7 +46,7 @@ async fn publish(node: &Node, peer: &mut Peer) -> Result<(), End> {
             return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Publish" }.into());
         }
     };
-    if info.path.contains(&node.id()) {
+    if info.path.contains(&node.id()) || info.path.len() >= limits::PATH {
         let reason = "this stream comes from here: pushing it back would make a loop".to_owned();
         return Err(End::Refuse(CloseCode::NameTaken, reason));
     }

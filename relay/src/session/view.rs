@@ -1,9 +1,10 @@
 //! A viewer's connection: one stream at a time, until it has seen enough.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use proto::clock::Filter;
 use proto::conn::ConnError;
-use proto::message::Subscribe;
+use proto::message::{ClockOffset, Subscribe};
 use proto::{CloseCode, Message, limits};
 use tokio::time::timeout;
 
@@ -29,8 +30,46 @@ pub(crate) async fn run(node: &Node, peer: &mut Peer, only: Option<&Publishing>)
 /// The stream a node publishes on a connection, and the ear of whoever serves it.
 pub(crate) struct Publishing {
     pub(crate) stream: Arc<Stream>,
+    /// The receiver's clock.
+    pub(crate) clock: Mutex<Filter>,
     /// The control of the viewer being served, for messages to it alone.
-    pub(crate) current: std::sync::Mutex<Option<Arc<Control>>>,
+    current: Mutex<Option<Arc<Control>>>,
+}
+
+impl Publishing {
+    pub(crate) fn new(stream: Arc<Stream>) -> Self {
+        Self { stream, clock: Mutex::default(), current: Mutex::default() }
+    }
+
+    /// What the receiver adds to our stamps to get its own: its clock minus ours.
+    pub(crate) fn clock_offset(&self) -> Message {
+        let now = proto::conn::now();
+        let offset = self.clock.lock().unwrap_or_else(|e| e.into_inner()).offset(now);
+        Message::ClockOffset(ClockOffset { offset_us: offset.unwrap_or_default() })
+    }
+
+    /// Tells the receiver our clock, if it receives.
+    pub(crate) fn tell_clock(&self) {
+        let current = self.current.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        if let Some(current) = current {
+            current.post(&self.clock_offset());
+        }
+    }
+
+    /// Makes a viewer the one that is told the clock, from its first packet on until it is done.
+    fn list(&self, control: Arc<Control>) -> Listed<'_> {
+        *self.current.lock().unwrap_or_else(|e| e.into_inner()) = Some(control);
+        self.tell_clock();
+        Listed(self)
+    }
+}
+
+struct Listed<'a>(&'a Publishing);
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        *self.0.current.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
 }
 
 async fn subscription(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -> Result<(), End> {
@@ -53,12 +92,11 @@ async fn subscription(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -
         Some(publishing) => publishing.stream.clone(),
         None => find(node, &wanted)?,
     };
-    let joined = wait_for_run(node, peer, &stream).await?;
+    let Some(joined) = wait_for_run(node, peer, &stream).await? else {
+        return peer.write(&Message::End).await;
+    };
     let control = Arc::new(Control::default());
-    if let Some(publishing) = only {
-        let mut current = publishing.current.lock().unwrap_or_else(|e| e.into_inner());
-        *current = Some(control.clone());
-    }
+    let _listed = only.map(|publishing| publishing.list(control.clone()));
     watch(node, peer, joined, &wanted, control, place).await
 }
 
@@ -90,12 +128,12 @@ fn find(node: &Node, wanted: &Subscribe) -> Result<Arc<Stream>, End> {
     }
 }
 
-/// Waits for the stream's source to start, as long as the peer does.
+/// Waits for the stream's source to start; `None` when the peer does not want to wait any more.
 async fn wait_for_run(
     node: &Node,
     peer: &mut Peer,
     stream: &Arc<Stream>,
-) -> Result<(Joined, Start), End> {
+) -> Result<Option<(Joined, Start)>, End> {
     let patience = node.limits().start;
     let mut joining = Box::pin(timeout(patience, stream.join()));
     loop {
@@ -108,14 +146,10 @@ async fn wait_for_run(
                     );
                     End::Refuse(CloseCode::Unavailable, reason)
                 };
-                return joined.ok().flatten().ok_or_else(unavailable);
+                return joined.ok().flatten().map(Some).ok_or_else(unavailable);
             }
             message = peer.reader.read() => match message? {
-                Message::Unsubscribe => {
-                    drop(joining);
-                    peer.write(&Message::End).await?;
-                    return Err(End::Gone);
-                }
+                Message::Unsubscribe => return Ok(None),
                 Message::KeyFrameWanted => {}
                 other => return Err(out_of_order(&other)),
             },

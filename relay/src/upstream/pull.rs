@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use proto::clock::Filter;
 use proto::dial::{DialError, Dialled, dial, keep_clock};
@@ -57,6 +58,21 @@ struct Streams {
 struct Pulled {
     source: Arc<Source>,
     task: AbortHandle,
+    /// Since when the origin's catalogue does not have it.
+    missing_since: Option<Instant>,
+}
+
+/// A stream that its origin has not offered for so long is over.
+const MISSING: Duration = Duration::from_secs(10);
+
+fn facts_of(info: &StreamInfo, node: u64) -> Facts {
+    Facts {
+        title: info.title.clone(),
+        live: info.live,
+        summary: info.summary.clone(),
+        path: [&info.path[..], &[node]].concat(),
+        held: false,
+    }
 }
 
 impl Drop for Pulled {
@@ -102,6 +118,7 @@ impl Streams {
             if let Message::Catalog(catalog) = message {
                 self.offer(catalog.streams);
             }
+            self.sweep();
             let settled = clock.lock().unwrap_or_else(|e| e.into_inner()).is_settled();
             self.set_alive(settled);
         })
@@ -117,28 +134,32 @@ impl Streams {
         let id = self.node.id();
         let fine = |s: &StreamInfo| !s.path.contains(&id) && s.path.len() < limits::PATH;
         let streams: Vec<StreamInfo> = streams.into_iter().filter(fine).collect();
-        self.pulled.retain(|name, _| streams.iter().any(|s| s.name == *name));
+        let now = Instant::now();
+        for (name, pulled) in &mut self.pulled {
+            let there = streams.iter().any(|s| s.name == *name);
+            pulled.missing_since = if there { None } else { pulled.missing_since.or(Some(now)) };
+        }
+        let mut changed = false;
         for info in streams {
             match self.pulled.get(&info.name) {
-                Some(pulled) => pulled.source.stream().change(|facts| {
-                    facts.title.clone_from(&info.title);
-                    facts.live = info.live;
-                    facts.summary.clone_from(&info.summary);
-                }),
+                Some(pulled) => changed |= pulled.source.stream().update(facts_of(&info, id)),
                 None => self.add(info),
             }
         }
-        self.node.catalogue_changed();
+        if changed {
+            self.node.catalogue_changed();
+        }
+    }
+
+    /// Gives up streams that the origin has not offered for a while. An origin that starts again is
+    /// dialled before it has all its streams together: its viewers are held meanwhile.
+    fn sweep(&mut self) {
+        let gone = |pulled: &Pulled| pulled.missing_since.is_some_and(|t| t.elapsed() > MISSING);
+        self.pulled.retain(|_, pulled| !gone(pulled));
     }
 
     fn add(&mut self, info: StreamInfo) {
-        let facts = Facts {
-            title: info.title,
-            live: info.live,
-            summary: info.summary,
-            path: [&info.path[..], &[self.node.id()]].concat(),
-            held: false,
-        };
+        let facts = facts_of(&info, self.node.id());
         // A clash gets a suffix that says where the stream comes from.
         let second = format!("{}@{}", info.name, self.origin.address);
         let added =
@@ -153,7 +174,7 @@ impl Streams {
                     info.name.clone(),
                 );
                 let task = tokio::spawn(pull).abort_handle();
-                self.pulled.insert(info.name, Pulled { source, task });
+                self.pulled.insert(info.name, Pulled { source, task, missing_since: None });
             }
             Err(error) => tracing::warn!("origin {}: {error}", self.origin.address),
         }
@@ -167,6 +188,8 @@ async fn keep_pulling(node: Node, origin: Origin, source: Arc<Source>, name: Str
     let mut backoff = Backoff::default();
     let mut viewers = source.viewers();
     loop {
+        // Those who held the picture of a lost origin may have given up.
+        receiver.end_if_unwatched();
         if viewers.wait_for(|n| *n > 0).await.is_err() {
             return;
         }
@@ -179,13 +202,14 @@ async fn keep_pulling(node: Node, origin: Origin, source: Arc<Source>, name: Str
                 continue;
             }
         }
-        let reason = match subscribe(&node, &origin, &source, &name, &mut receiver).await {
-            Ok(()) => {
-                backoff.reset();
-                continue;
-            }
+        let served = subscribe(&node, &origin, &source, &name, &mut receiver).await;
+        if receiver.take_described() {
+            backoff.reset();
+        }
+        let reason = match served {
+            Ok(()) => continue,
             Err(End::Gone) => "the connection was lost".to_owned(),
-            Err(End::Refuse(_, reason)) => reason,
+            Err(End::Closed(_, reason) | End::Refuse(_, reason)) => reason,
         };
         tracing::warn!("'{name}' from {}: {reason}; dialling again", origin.address);
         receiver.hold("the way to its origin is cut");

@@ -1,12 +1,11 @@
 //! A stream of ours pushed to a relay, from behind a NAT: we dial, the relay is our viewer.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use proto::clock::Filter;
 use proto::dial::{DialError, dial, keep_clock};
-use proto::message::ClockOffset;
-use proto::{Message, Role, StreamInfo};
+use proto::{CloseCode, Message, Role, StreamInfo};
 
 use crate::node::Node;
 use crate::retry::Backoff;
@@ -15,6 +14,9 @@ use crate::session::{End, Peer};
 
 /// How often the relay is told our clock's offset.
 const CLOCK: Duration = Duration::from_secs(1);
+/// A relay notices within this that a publisher vanished without a word; until then its name is
+/// taken.
+const NAME_PATIENCE: Duration = Duration::from_secs(25);
 
 /// Why a stream cannot be pushed at all.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +52,7 @@ impl Node {
     ) -> Result<(), PushError> {
         let missing = || PushError::NoSuchStream(stream.to_owned());
         let stream = self.stream(stream).ok_or_else(missing)?;
-        let publishing = Publishing { stream, current: Mutex::default() };
+        let publishing = Publishing::new(stream);
         let push = Push { node: self, address, name, token, publishing };
         tokio::select! {
             error = push.keep_going() => Err(error),
@@ -69,27 +71,45 @@ struct Push<'a> {
 
 impl Push<'_> {
     async fn keep_going(&self) -> PushError {
+        let started = Instant::now();
         let mut backoff = Backoff::default();
         let mut taken_before = false;
         loop {
-            let relay = self.address;
-            match self.once(&mut taken_before).await {
-                Err(error) if taken_before || worth_retrying(&error) => {
-                    tracing::warn!("push: {error}; dialling again");
+            let mut taken = false;
+            let served = self.once(&mut taken).await;
+            if taken {
+                taken_before = true;
+                backoff.reset();
+            }
+            // Ourselves of a moment ago may still be on the relay's books.
+            let may_wait = |code| code == CloseCode::NameTaken && started.elapsed() < NAME_PATIENCE;
+            match served {
+                Err(error) if !taken_before && !worth_retrying(&error) => return error,
+                Ok(End::Closed(Some(code), reason))
+                    if !taken_before && !code.worth_retrying() && !may_wait(code) =>
+                {
+                    return PushError::Refused { relay: self.address.to_owned(), reason };
                 }
-                Err(error) => return error,
-                Ok(End::Refuse(code, reason)) if !taken_before && !code.worth_retrying() => {
-                    return PushError::Refused { relay: relay.to_owned(), reason };
+                Err(error) => tracing::warn!("push: {error}; dialling again"),
+                Ok(End::Gone) => {
+                    tracing::warn!(
+                        "push: the connection to {} was lost; dialling again",
+                        self.address
+                    );
                 }
-                Ok(_) => tracing::warn!("push: the connection to {relay} was lost; dialling again"),
+                Ok(End::Closed(_, reason) | End::Refuse(_, reason)) => {
+                    tracing::warn!("push to {}: {reason}; dialling again", self.address);
+                }
             }
             backoff.wait().await;
         }
     }
 
-    /// One connection, until it is lost.
-    async fn once(&self, taken_before: &mut bool) -> Result<End, PushError> {
+    /// One connection, until it is lost. `taken` tells whether the relay took the stream.
+    async fn once(&self, taken: &mut bool) -> Result<End, PushError> {
         let agent = self.node.agent();
+        let clock = &self.publishing.clock;
+        *clock.lock().unwrap_or_else(|e| e.into_inner()) = Filter::new();
         let mut control = dial(self.address, Role::Control, None, agent).await?;
         let dialled = dial(self.address, Role::Publish, self.token.clone(), agent).await?;
         let mut peer = Peer {
@@ -97,50 +117,38 @@ impl Push<'_> {
             outlet: Some(Box::new(dialled.writer.into_inner())),
             name: self.address.to_owned(),
         };
-        let clock: Arc<Mutex<Filter>> = Arc::default();
         let serve = async {
-            wait_until_settled(&clock).await;
+            wait_until_settled(clock).await;
             let info = StreamInfo { name: self.name.to_owned(), ..self.publishing.stream.info() };
-            if let Err(end) = peer.write(&Message::Publish(info)).await {
-                return end;
-            }
-            if let Err(end) = peer.write(&offset(&clock)).await {
-                return end;
+            for message in [Message::Publish(info), self.publishing.clock_offset()] {
+                if let Err(end) = peer.write(&message).await {
+                    return end;
+                }
             }
             tracing::info!("push: '{}' is offered at {}", self.name, self.address);
             tokio::select! {
                 end = view::run(self.node, &mut peer, Some(&self.publishing)) => end,
-                () = self.keep_telling_the_clock(&clock, taken_before) => End::Gone,
+                () = self.keep_telling_the_clock(taken) => End::Gone,
             }
         };
         tokio::select! {
             end = serve => Ok(end),
-            _ = keep_clock(&mut control, &clock, |_| {}) => Ok(End::Gone),
+            _ = keep_clock(&mut control, clock, |_| {}) => Ok(End::Gone),
         }
     }
 
-    async fn keep_telling_the_clock(&self, clock: &Mutex<Filter>, taken_before: &mut bool) {
+    async fn keep_telling_the_clock(&self, taken: &mut bool) {
         loop {
             tokio::time::sleep(CLOCK).await;
             // The relay has not closed the connection: the stream is taken.
-            *taken_before = true;
-            let current = self.publishing.current.lock().unwrap_or_else(|e| e.into_inner()).clone();
-            if let Some(current) = current {
-                current.post(&offset(clock));
-            }
+            *taken = true;
+            self.publishing.tell_clock();
         }
     }
 }
 
 fn worth_retrying(error: &PushError) -> bool {
     matches!(error, PushError::Dial(error) if error.worth_retrying())
-}
-
-/// What the relay adds to our stamps to get its own: its clock minus ours.
-fn offset(clock: &Mutex<Filter>) -> Message {
-    let now = proto::conn::now();
-    let offset = clock.lock().unwrap_or_else(|e| e.into_inner()).offset(now);
-    Message::ClockOffset(ClockOffset { offset_us: offset.unwrap_or_default() })
 }
 
 async fn wait_until_settled(clock: &Mutex<Filter>) {

@@ -45,11 +45,13 @@ pub(crate) struct Receiver {
     restamp: Restamp,
     writer: Option<Writer>,
     held: bool,
+    /// Whether a description came since somebody asked.
+    described: bool,
 }
 
 impl Receiver {
     pub(crate) fn new(restamp: Restamp) -> Self {
-        Self { restamp, writer: None, held: false }
+        Self { restamp, writer: None, held: false, described: false }
     }
 
     /// Tells the viewers that the sender is away.
@@ -64,6 +66,11 @@ impl Receiver {
     fn end(&mut self) {
         self.writer = None;
         self.held = false;
+    }
+
+    /// Whether the stream came through since this was asked last.
+    pub(crate) fn take_described(&mut self) -> bool {
+        std::mem::take(&mut self.described)
     }
 
     /// Ends the log unless somebody watches it; whether it is ended.
@@ -173,6 +180,7 @@ impl Receiver {
 
     fn describe(&mut self, description: StreamDescription, source: &Source) -> Result<(), End> {
         let description = StreamDescription { name: source.name().to_owned(), ..description };
+        self.described = true;
         match &self.writer {
             None => self.writer = Some(source.start_run(description, true)?),
             Some(writer) if writer.log().description() == description => {}
