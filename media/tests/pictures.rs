@@ -207,3 +207,15 @@ fn jpegs_without_huffman_tables_get_the_usual_ones() {
     let whole = media::decode::jpeg_picture(&jpeg, 0).unwrap();
     assert_eq!(media::decode::jpeg_picture(&stripped, 0), Some(whole));
 }
+
+#[test]
+fn a_picture_that_lacks_samples_is_black() {
+    let mut picture = flat(235, 128, 128, Subsampling::Half, Matrix::Bt601, false);
+    let Pixels::Yuv(yuv) = &mut picture.pixels else { panic!("planes") };
+    yuv.u.pop();
+    let mut out = vec![7; 10];
+    for window in [(64, 48), (100, 100)] {
+        Fitter::default().fit(&picture, &video((1, 1), 0), window, &mut out);
+        assert!(out.iter().all(|&pixel| pixel == 0xff00_0000));
+    }
+}

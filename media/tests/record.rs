@@ -150,6 +150,19 @@ fn a_stream_that_changes_goes_on_in_another_file() {
 }
 
 #[test]
+fn a_stream_that_changes_before_its_first_packet_keeps_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("camera.mp4");
+    let mut recorder = Recorder::create(&path, &live(1).0).unwrap();
+    let (changed, packets) = support::mjpeg(10, 0, (1, 1));
+    recorder.describe(&changed, true).unwrap();
+    assert_eq!(recorder.path(), path);
+    packets.iter().for_each(|packet| recorder.write(packet).unwrap());
+    recorder.finish().unwrap();
+    assert_same(&of_track(&packets, 0), &of_track(&read(&path).1, 0), 0, 1);
+}
+
+#[test]
 fn what_cannot_be_recorded_is_said_before_a_file_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let (description, _) = live(2);

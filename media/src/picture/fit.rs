@@ -3,17 +3,17 @@
 //! Planes are scaled and turned before they become RGB: they hold less than half the bytes, and the
 //! conversion then writes straight into the window.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x4};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use proto::stream::Video;
 
+use super::scale::Scaler;
 use super::{OPAQUE, Picture, Pixels, Yuv};
 
 /// Fits pictures into windows; keep it, it keeps its working memory between them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Fitter {
-    resizer: Resizer,
+    scaler: Scaler,
+    /// Planes that are not in use.
+    spare: Vec<Vec<u8>>,
 }
 
 /// Where in the window the picture lies, pixels; all around it is black.
@@ -67,129 +67,103 @@ impl Fitter {
         let stride = window.0.max(1) as usize;
         out.resize(stride * window.1.max(1) as usize, OPAQUE);
         blacken_around(&place, stride, out);
-        let size = (picture.width, picture.height);
-        let target = &mut out[place.y as usize * stride + place.x as usize..];
+        let (size, to) = ((picture.width, picture.height), (place.width, place.height));
+        let from = place.y as usize * stride + place.x as usize;
+        let as_it_is = size == to && video.rotation == 0;
         match &picture.pixels {
-            Pixels::Yuv(yuv) => {
-                let fitted = self.fit_yuv(yuv, size, video.rotation, (place.width, place.height));
-                let yuv = fitted.as_ref().unwrap_or(yuv);
-                yuv.write_rgb(place.width, place.height, target, stride);
-            }
-            Pixels::Rgb(rgb) => {
-                let plane = Plane { samples: rgb, size };
-                let fitted = self.fit_rgb(plane, video.rotation, (place.width, place.height));
-                let rgb = fitted.as_ref().unwrap_or(rgb);
-                let width = place.width as usize;
-                for (row, from) in target.chunks_mut(stride).zip(rgb.chunks_exact(width)) {
-                    row[..width].copy_from_slice(from);
+            _ if !picture.is_whole() => out.fill(OPAQUE),
+            Pixels::Yuv(yuv) if as_it_is => yuv.write_rgb(to.0, to.1, &mut out[from..], stride),
+            Pixels::Rgb(rgb) if as_it_is => {
+                let width = to.0 as usize;
+                for (row, pixels) in out[from..].chunks_mut(stride).zip(rgb.chunks_exact(width)) {
+                    row[..width].copy_from_slice(pixels);
                 }
+            }
+            Pixels::Yuv(yuv) => {
+                self.fit_yuv(yuv, size, video.rotation, to, &mut out[from..], stride)
+            }
+            Pixels::Rgb(_) => {
+                // Packed pixels are four bytes each: planes are made and scaled in half the time.
+                let yuv = picture.to_yuv420();
+                self.fit_yuv(&yuv, size, video.rotation, to, &mut out[from..], stride);
             }
         }
         place
     }
 
-    /// `None` where the planes already are as they are wanted.
     fn fit_yuv(
         &mut self,
         yuv: &Yuv,
         size: (u32, u32),
         rotation: u16,
         to: (u32, u32),
-    ) -> Option<Yuv> {
-        if size == to && rotation == 0 {
-            return None;
-        }
+        target: &mut [u32],
+        stride: usize,
+    ) {
         let chroma_size = yuv.subsampling.chroma_size(size.0, size.1);
         let chroma_to = yuv.subsampling.chroma_size(to.0, to.1);
-        let mut fit = |samples: &[u8], size, to| {
-            let upright = before_turn(rotation, to);
-            let scaled = self.scale::<U8>(samples, size, upright);
-            turn(Plane { samples: scaled.as_deref().unwrap_or(samples), size: upright }, rotation)
-                .or(scaled)
-                .unwrap_or_else(|| samples.to_vec())
-        };
-        Some(Yuv {
-            y: fit(&yuv.y, size, to),
-            u: fit(&yuv.u, chroma_size, chroma_to),
-            v: fit(&yuv.v, chroma_size, chroma_to),
+        let fitted = Yuv {
+            y: self.fit_plane(&yuv.y, size, rotation, to),
+            u: self.fit_plane(&yuv.u, chroma_size, rotation, chroma_to),
+            v: self.fit_plane(&yuv.v, chroma_size, rotation, chroma_to),
             ..*yuv
-        })
+        };
+        fitted.write_rgb(to.0, to.1, target, stride);
+        self.spare.extend([fitted.y, fitted.u, fitted.v]);
     }
 
-    fn fit_rgb(&mut self, rgb: Plane<'_, u32>, rotation: u16, to: (u32, u32)) -> Option<Vec<u32>> {
-        let size = before_turn(rotation, to);
-        let bytes = bytemuck::cast_slice(rgb.samples);
-        let scaled = self.scale::<U8x4>(bytes, rgb.size, size).map(|bytes| {
-            bytes.chunks_exact(4).map(|p| u32::from_ne_bytes([p[0], p[1], p[2], p[3]])).collect()
-        });
-        let samples = scaled.as_deref().unwrap_or(rgb.samples);
-        turn(Plane { samples, size }, rotation).or(scaled)
-    }
-
-    /// `None` if the size stays as it is.
-    fn scale<P: PixelTrait>(
+    fn fit_plane(
         &mut self,
         samples: &[u8],
         size: (u32, u32),
+        rotation: u16,
         to: (u32, u32),
-    ) -> Option<Vec<u8>> {
-        if size == to {
-            return None;
+    ) -> Vec<u8> {
+        let pixels = |(width, height): (u32, u32)| (width as usize, height as usize);
+        let (size, to) = (pixels(size), pixels(to));
+        let upright = if rotation.is_multiple_of(180) { to } else { (to.1, to.0) };
+        let mut scaled = self.spare.pop().unwrap_or_default();
+        self.scaler.scale(samples, size, upright, &mut scaled);
+        if rotation == 0 {
+            return scaled;
         }
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .use_alpha(false);
-        let mut scaled = vec![0; to.0 as usize * to.1 as usize * P::size()];
-        let source = TypedImageRef::<P>::from_buffer(size.0, size.1, samples).ok()?;
-        let mut target = TypedImage::<P>::from_buffer(to.0, to.1, &mut scaled).ok()?;
-        self.resizer.resize_typed(&source, &mut target, &options).ok()?;
-        Some(scaled)
+        let mut turned = self.spare.pop().unwrap_or_default();
+        turn(&scaled, upright, rotation, &mut turned);
+        self.spare.push(scaled);
+        turned
     }
 }
 
-/// Samples row after row.
-#[derive(Clone, Copy)]
-struct Plane<'a, T> {
-    samples: &'a [T],
-    size: (u32, u32),
-}
-
-/// The size that becomes `to` by the turn.
-fn before_turn(rotation: u16, to: (u32, u32)) -> (u32, u32) {
-    if rotation.is_multiple_of(180) { to } else { (to.1, to.0) }
-}
-
-/// Turned clockwise; `None` for no turn.
-fn turn<T: Copy + Default>(plane: Plane<'_, T>, rotation: u16) -> Option<Vec<T>> {
-    let (width, height) = (plane.size.0 as usize, plane.size.1 as usize);
-    let samples = plane.samples.get(..width * height)?;
+/// Turned clockwise.
+fn turn(samples: &[u8], (width, height): (usize, usize), rotation: u16, out: &mut Vec<u8>) {
+    out.clear();
     match rotation {
-        90 => Some(transpose(samples, width, height, |x, y| x * height + (height - 1 - y))),
-        180 => Some(samples.iter().rev().copied().collect()),
-        270 => Some(transpose(samples, width, height, |x, y| (width - 1 - x) * height + y)),
-        _ => None,
+        90 => transpose(samples, width, height, out, |x, y| x * height + (height - 1 - y)),
+        180 => out.extend(samples.iter().rev()),
+        270 => transpose(samples, width, height, out, |x, y| (width - 1 - x) * height + y),
+        _ => out.extend_from_slice(samples),
     }
 }
 
 /// Moves the sample at (x, y) to `to(x, y)`, in tiles so that both sides stay in the cache.
-fn transpose<T: Copy + Default>(
-    samples: &[T],
+fn transpose(
+    samples: &[u8],
     width: usize,
     height: usize,
+    out: &mut Vec<u8>,
     to: impl Fn(usize, usize) -> usize,
-) -> Vec<T> {
+) {
     const TILE: usize = 32;
-    let mut turned = vec![T::default(); samples.len()];
+    out.resize(samples.len(), 0);
     for top in (0..height).step_by(TILE) {
         for left in (0..width).step_by(TILE) {
             for y in top..(top + TILE).min(height) {
                 for x in left..(left + TILE).min(width) {
-                    turned[to(x, y)] = samples[y * width + x];
+                    out[to(x, y)] = samples[y * width + x];
                 }
             }
         }
     }
-    turned
 }
 
 /// Only the bars: the rest is written over anyway.

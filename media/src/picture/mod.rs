@@ -1,10 +1,12 @@
 //! Decoded pictures and their colours.
 //!
 //! ```text
-//! fit    scaled, turned and letterboxed into a window
+//! fit      scaled, turned and letterboxed into a window
+//! scale    planes made larger or smaller
 //! ```
 
 mod fit;
+mod scale;
 
 pub use fit::{Fitter, Placed};
 
@@ -118,6 +120,20 @@ impl Picture {
                 let (width, height) = (self.width as usize, self.height as usize);
                 out.resize(width * height, OPAQUE);
                 yuv.write_rgb(self.width, self.height, out, width);
+            }
+        }
+    }
+
+    /// Whether there are as many samples as the size says.
+    fn is_whole(&self) -> bool {
+        let area = |(width, height): (u32, u32)| width as usize * height as usize;
+        let size = (self.width, self.height);
+        match &self.pixels {
+            _ if area(size) == 0 => false,
+            Pixels::Rgb(rgb) => rgb.len() == area(size),
+            Pixels::Yuv(yuv) => {
+                let chroma = area(yuv.subsampling.chroma_size(size.0, size.1));
+                (yuv.y.len(), yuv.u.len(), yuv.v.len()) == (area(size), chroma, chroma)
             }
         }
     }

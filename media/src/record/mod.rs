@@ -137,6 +137,14 @@ impl Recorder {
         if self.part.tracks == description.tracks && !restarted {
             return Ok(());
         }
+        if !self.part.timeline.has_started() {
+            // Nothing is in the file yet: it can be for the other tracks as well.
+            let path = self.part.path.clone();
+            std::fs::remove_file(&path)
+                .map_err(|source| Error::Write { path: path.clone(), source })?;
+            self.part = Part::create(path, self.format, description)?;
+            return Ok(());
+        }
         self.parts += 1;
         let path = numbered(&self.path, self.parts);
         let next = Part::create(path, self.format, description)?;
