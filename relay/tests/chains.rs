@@ -1,5 +1,7 @@
 //! Nodes behind nodes: pulling on demand, lost origins, pushing.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What viewers of one node get: joiners, slow ones, stalled ones, and the end.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod common;
 
 use std::time::Duration;
