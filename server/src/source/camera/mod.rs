@@ -172,56 +172,72 @@ impl Feed for Camera {
         format!("{}, {}, {way}{}", self.name, self.format, sound.unwrap_or_default())
     }
 
-    fn run(self: Box<Self>, mut stage: Stage) -> Result<(), ServerError> {
-        let mut shooting: Option<Shooting> = None;
-        let mut away: Option<String> = None;
-        let mut seen = Instant::now();
-        while !stage.stop().is_set() {
-            let news = self.news.recv_timeout(LOOK_UP);
-            let wanted = !stage.is_over();
-            if !wanted && shooting.take().is_some() {
-                self.microphone.iter().for_each(Microphone::rest);
+    fn run(self: Box<Self>, stage: Stage) -> Result<(), ServerError> {
+        Session { camera: *self, stage, shooting: None, away: None, seen: Instant::now() }.run()
+    }
+}
+
+/// A camera being served.
+struct Session {
+    camera: Camera,
+    stage: Stage,
+    /// While somebody watches.
+    shooting: Option<Shooting>,
+    /// Why there are no frames, when there are none.
+    away: Option<String>,
+    seen: Instant,
+}
+
+impl Session {
+    fn run(mut self) -> Result<(), ServerError> {
+        while !self.stage.stop().is_set() {
+            let news = self.camera.news.recv_timeout(LOOK_UP);
+            let wanted = !self.stage.is_over();
+            if !wanted && self.shooting.take().is_some() {
+                self.camera.microphone.iter().for_each(Microphone::rest);
             }
             match news {
-                Ok(News::Frame(frame)) => {
-                    seen = Instant::now();
-                    if away.take().is_some() {
-                        say!("{}: the camera is back", stage.name());
-                        shooting.iter_mut().for_each(|s| s.run.resume());
-                    }
-                    if wanted {
-                        if shooting.is_none() {
-                            shooting = Some(self.begin(&stage, frame.captured)?);
-                        }
-                        shooting.iter_mut().try_for_each(|s| s.take(&frame))?;
-                    }
-                }
-                Ok(News::Lost(error)) => lose(&mut away, &stage, error.brief()),
-                Err(RecvTimeoutError::Timeout) if seen.elapsed() > FREEZE => {
-                    lose(&mut away, &stage, "the camera sends no pictures".to_owned());
+                Ok(News::Frame(frame)) => self.take(&frame, wanted)?,
+                Ok(News::Lost(error)) => self.lose(error.brief()),
+                Err(RecvTimeoutError::Timeout) if self.seen.elapsed() > FREEZE => {
+                    self.lose("the camera sends no pictures".to_owned());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    let reason = "its driver ended".to_owned();
-                    return Err(Error::Failed { name: self.name.clone(), reason }.into());
+                    let (name, reason) = (self.camera.name, "its driver ended".to_owned());
+                    return Err(Error::Failed { name, reason }.into());
                 }
             }
-            if let Some(reason) = &away {
-                if wanted && shooting.is_none() {
-                    shooting = Some(self.begin(&stage, proto::conn::now())?);
-                }
-                shooting.iter_mut().for_each(|s| s.run.hold(reason));
+            if wanted && let Some(reason) = self.away.clone() {
+                self.shooting(proto::conn::now())?.run.hold(&reason);
             }
         }
         Ok(())
     }
-}
 
-/// Says once that the camera is away.
-fn lose(away: &mut Option<String>, stage: &Stage, reason: String) {
-    if away.is_none() {
-        say!("{}: {reason}; viewers are held until it is back", stage.name());
-        *away = Some(reason);
+    fn take(&mut self, frame: &Frame, wanted: bool) -> Result<(), ServerError> {
+        self.seen = Instant::now();
+        if self.away.take().is_some() {
+            say!("{}: the camera is back", self.stage.name());
+            self.shooting.iter_mut().for_each(|shooting| shooting.run.resume());
+        }
+        if wanted { self.shooting(frame.captured)?.take(frame) } else { Ok(()) }
+    }
+
+    /// The run under way, or one that begins at `start`.
+    fn shooting(&mut self, start: Stamp) -> Result<&mut Shooting, ServerError> {
+        match &mut self.shooting {
+            Some(shooting) => Ok(shooting),
+            none => Ok(none.insert(self.camera.begin(&self.stage, start)?)),
+        }
+    }
+
+    /// Says once that the camera is away.
+    fn lose(&mut self, reason: String) {
+        if self.away.is_none() {
+            say!("{}: {reason}; viewers are held until it is back", self.stage.name());
+            self.away = Some(reason);
+        }
     }
 }
 
