@@ -2,10 +2,10 @@
 
 use std::io::Cursor;
 
+use bytes::Bytes;
 use media::demux::mp4::Mp4;
-use media::demux::{Reader, Refusal, Source};
+use media::demux::{Reader, Refusal};
 use proto::{Packet, Track, limits};
-use symphonia::core::io::MediaSource;
 
 /// Packets looked at in one file: a small file can claim very many.
 const MOST_PACKETS: usize = 2_000;
@@ -27,9 +27,7 @@ pub fn check_mp4(data: &[u8]) {
 /// # Panics
 /// When something does not hold that must.
 pub fn check_reader(data: &[u8], is_matroska: bool) {
-    let data = data.to_vec();
-    let source: Box<dyn Source> =
-        Box::new(move || Ok(Box::new(Cursor::new(data.clone())) as Box<dyn MediaSource>));
+    let source = Box::new(Bytes::copy_from_slice(data));
     let Ok(mut reader) = Reader::open(source, is_matroska) else { return };
     let tracks = reader.tracks().to_vec();
     let first = check_packets(&tracks, || reader.next_packet());
