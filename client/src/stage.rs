@@ -18,8 +18,8 @@ use crate::text::{Canvas, Corner};
 /// Decoded pictures that wait for their time. Few: they are large, and coded ones wait cheaply in
 /// the jitter buffer; more than one, so that a picture that takes long to decode is not late.
 const WAITING: usize = 4;
-/// Drawing starts at least so long before a picture's time.
-const LEAST_LEAD: Duration = Duration::from_millis(4);
+/// Drawing starts at least so long before a picture's time, the window's own lead included.
+const LEAST_LEAD: Duration = Duration::from_millis(12);
 /// And at most.
 const MOST_LEAD: Duration = Duration::from_millis(25);
 /// Black.
@@ -184,9 +184,9 @@ impl Stage {
 
 /// Draws until the stage is closed. Pictures go to `drawn`; `spare` brings their memory back.
 pub fn paint(shared: &Shared, drawn: &SyncSender<Drawn>, spare: &Receiver<Vec<u32>>) {
-    let mut painter = Painter { fitter: Fitter::default(), current: None, takes: LEAST_LEAD };
+    let mut painter = Painter { fitter: Fitter::default(), current: None, takes: Duration::ZERO };
     loop {
-        let lead = (painter.takes * 2).clamp(LEAST_LEAD, MOST_LEAD);
+        let lead = (LEAST_LEAD + painter.takes * 2).min(MOST_LEAD);
         let captured = match shared.stage.next(shared, lead) {
             Next::Close => return,
             Next::Redraw => None,

@@ -105,11 +105,11 @@ impl Decoding<'_> {
             let decoded = now();
             let captured = Stamp(picture.pts_us.saturating_add(current.shift_us));
             self.shared.stats.decoded_picture(decoded);
-            if self.shared.headless {
-                self.shared.stats.latency_us(decoded.us_since(captured));
-            } else {
-                let (video, backlog) = (current.video.clone(), current.backlog);
+            let (video, backlog) = (current.video.clone(), current.backlog);
+            if !self.shared.headless {
                 self.shared.stage.push(Frame { picture, video, captured, backlog });
+            } else if !backlog {
+                self.shared.stats.latency_us(decoded.us_since(captured));
             }
         }
     }
