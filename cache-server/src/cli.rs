@@ -3,31 +3,36 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
+use proto::dial::{DialError, parse_address};
 
 /// Relays live and recorded streams to many viewers.
 ///
 /// Dials its origins (servers or other relays), offers every stream of theirs under its name, and
 /// asks for one only while somebody watches it. Viewers stay connected when an origin goes away.
 #[derive(Debug, Parser)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
+    .args(["origin", "publish_token"]))]
 #[command(
     version,
     after_help = "Examples:\n  \
     cache-server --origin 192.168.1.7            relay what the server at 192.168.1.7 offers\n  \
     cache-server --origin cam --origin films     two origins, one catalogue\n  \
     cache-server --publish-token SECRET          take streams that servers push here\n\n\
-    Watch with: client --connect THIS-HOST"
+    Watch with: client --connect THIS-HOST\n\n\
+    Exit codes: 0 done, 1 failed, 2 wrong usage."
 )]
 pub struct Args {
-    /// A server or relay whose streams are offered here (repeatable; the port is 9999 unless given)
-    #[arg(long, value_name = "HOST[:PORT]")]
+    /// A server or relay whose streams are offered here; may be given several times
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = address)]
     pub origin: Vec<String>,
 
-    /// Where to listen (repeatable) [default: 0.0.0.0:9999 and [::]:9999]
+    /// Where to listen; may be given several times [default: port 9999 of all addresses]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Vec<SocketAddr>,
 
     /// Take streams that are pushed here by whoever knows this word
     #[arg(long, value_name = "TOKEN", env = "PUBLISH_TOKEN", hide_env_values = true)]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub publish_token: Option<String>,
 
     /// Do not announce this relay on the local network (mDNS)
@@ -37,6 +42,11 @@ pub struct Args {
     /// Bounds.
     #[command(flatten)]
     pub limits: relay::cli::LimitArgs,
+}
+
+/// HOST[:PORT], as it was written.
+fn address(text: &str) -> Result<String, DialError> {
+    parse_address(text).map(|_| text.to_owned())
 }
 
 #[cfg(test)]

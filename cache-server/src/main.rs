@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cache-server: {error:#}");
+            eprintln!("cache-server: {error}");
             ExitCode::FAILURE
         }
     }

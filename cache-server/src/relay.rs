@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use proto::dial::{DialError, parse_address};
+use proto::dial::DialError;
 use relay::announce::{self, Kind};
 use relay::{Config, Node, listen, process, reach};
 use tokio::net::TcpListener;
@@ -14,11 +14,6 @@ use crate::cli::Args;
 /// Why the relay cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Neither origins nor pushes: there would never be a stream.
-    #[error(
-        "there is nothing to relay: name an --origin HOST, or take pushed streams with --publish-token"
-    )]
-    NothingToRelay,
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
@@ -35,12 +30,6 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub async fn run(args: Args) -> Result<(), Error> {
-    if args.origin.is_empty() && args.publish_token.is_none() {
-        return Err(Error::NothingToRelay);
-    }
-    for origin in &args.origin {
-        parse_address(origin)?;
-    }
     process::raise_descriptor_limit();
     let listeners = listen::bind_all(&args.listen)?;
     let addresses: Vec<SocketAddr> =

@@ -4,20 +4,28 @@ use std::time::Duration;
 
 use crate::Limits;
 
+/// A number of which none would make no sense.
+fn some() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..=1_000_000)
+}
+
 /// Bounds of a node.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Most viewers at a time, over all streams
     #[arg(long, value_name = "N", default_value_t = Limits::default().viewers)]
+    #[arg(value_parser = some())]
     pub max_viewers: usize,
 
     /// Most connections at a time; a viewer has two
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    #[arg(value_parser = some())]
     pub max_connections: usize,
 
     /// Most connections from one address
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections_per_address)]
+    #[arg(value_parser = some())]
     pub max_connections_per_address: usize,
 
     /// Memory for all streams together, MiB

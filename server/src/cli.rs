@@ -80,7 +80,7 @@ pub struct Cli {
     #[arg(long)]
     pub preview: bool,
 
-    /// Where to listen; may be given several times [default: 0.0.0.0:9999 and [::]:9999]
+    /// Where to listen; may be given several times [default: port 9999 of all addresses]
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Network")]
     pub listen: Vec<SocketAddr>,
 

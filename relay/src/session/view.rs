@@ -20,12 +20,17 @@ const LONGEST_BUNCH_US: i64 = 250_000;
 /// Serves subscriptions to their end. `only` is the stream of a connection on which this node
 /// publishes: whatever the other side calls it, it gets that one.
 pub(crate) async fn run(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -> End {
+    let mut next = None;
     loop {
-        if let Err(end) = Box::pin(subscription(node, peer, only)).await {
-            return end;
-        }
+        next = match Box::pin(subscription(node, peer, only, next.take())).await {
+            Ok(next) => next,
+            Err(end) => return end,
+        };
     }
 }
+
+/// A viewer that has heard the end may subscribe before this session has: it has so long to.
+const END_CROSSING: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The stream a node publishes on a connection, and the ear of whoever serves it.
 pub(crate) struct Publishing {
@@ -72,17 +77,26 @@ impl Drop for Listed<'_> {
     }
 }
 
-async fn subscription(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -> Result<(), End> {
+/// Serves a subscription: `early`, or the next that is read. Gives the one that came meanwhile.
+async fn subscription(
+    node: &Node,
+    peer: &mut Peer,
+    only: Option<&Publishing>,
+    early: Option<Subscribe>,
+) -> Result<Option<Subscribe>, End> {
     // A relay that we publish to subscribes when somebody there watches, however late that is.
     let patience = if only.is_some() { std::time::Duration::MAX } else { limits::VIEW_IDLE };
-    let message = tokio::select! {
-        message = peer.reader.read_within(patience) => message?,
-        () = node.stopped() => return Err(shutting_down()),
+    let message = match early {
+        Some(early) => Message::Subscribe(early),
+        None => tokio::select! {
+            message = peer.reader.read_within(patience) => message?,
+            () = node.stopped() => return Err(shutting_down()),
+        },
     };
     let wanted = match message {
         Message::Subscribe(wanted) => wanted,
         // Either may have crossed with the end of the stream.
-        Message::Unsubscribe | Message::KeyFrameWanted => return Ok(()),
+        Message::Unsubscribe | Message::KeyFrameWanted => return Ok(None),
         other => {
             return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Subscribe" }.into());
         }
@@ -93,7 +107,7 @@ async fn subscription(node: &Node, peer: &mut Peer, only: Option<&Publishing>) -
         None => find(node, &wanted)?,
     };
     let Some(joined) = wait_for_run(node, peer, &stream).await? else {
-        return peer.write(&Message::End).await;
+        return peer.write(&Message::End).await.map(|()| None);
     };
     let control = Arc::new(Control::default());
     let _listed = only.map(|publishing| publishing.list(control.clone()));
@@ -178,7 +192,7 @@ async fn watch(
     wanted: &Subscribe,
     control: Arc<Control>,
     _place: Place,
-) -> Result<(), End> {
+) -> Result<Option<Subscribe>, End> {
     let run = joined.run();
     let outlet = peer.outlet.take().ok_or(End::Gone)?;
     let bunch_us = (i64::from(wanted.buffer_us) / 4).min(LONGEST_BUNCH_US);
@@ -186,11 +200,16 @@ async fn watch(
     // Should this session be dropped, the fan-out must not serve a viewer nobody listens to.
     let _leash = Leash(control.clone());
     let Some(mut done) = run.fanout.serve(viewer).await else { return Err(End::Gone) };
-    let mut end = None;
+    let (mut end, mut next) = (None, None);
     let outcome = loop {
         tokio::select! {
             outcome = &mut done => break outcome,
-            message = peer.reader.read(), if end.is_none() => match message {
+            () = tokio::time::sleep(END_CROSSING), if next.is_some() && end.is_none() => {
+                end = next.take().map(|next| out_of_order(&Message::Subscribe(next)));
+                control.leave();
+            }
+            message = peer.reader.read(), if end.is_none() && next.is_none() => match message {
+                Ok(Message::Subscribe(wanted)) => next = Some(wanted),
                 Ok(Message::Unsubscribe) => {
                     control.leave();
                 }
@@ -217,8 +236,8 @@ async fn watch(
     peer.outlet = Some(outlet);
     match (end, outcome) {
         (Some(end), _) => Err(end),
-        (None, Outcome::Ended) => Ok(()),
-        (None, Outcome::Left) => peer.write(&Message::End).await,
+        (None, Outcome::Ended) => Ok(next),
+        (None, Outcome::Left) => peer.write(&Message::End).await.map(|()| next),
         (None, Outcome::Stalled) => {
             let reason =
                 format!("nothing of the stream was taken for {} s", node.limits().stall.as_secs());

@@ -125,7 +125,6 @@ impl Push<'_> {
                     return end;
                 }
             }
-            tracing::info!("push: '{}' is offered at {}", self.name, self.address);
             tokio::select! {
                 end = view::run(self.node, &mut peer, Some(&self.publishing)) => end,
                 () = self.keep_telling_the_clock(taken) => End::Gone,
@@ -141,7 +140,9 @@ impl Push<'_> {
         loop {
             tokio::time::sleep(CLOCK).await;
             // The relay has not closed the connection: the stream is taken.
-            *taken = true;
+            if !std::mem::replace(taken, true) {
+                tracing::info!("push: '{}' is offered at {}", self.name, self.address);
+            }
             self.publishing.tell_clock();
         }
     }
