@@ -241,3 +241,101 @@ impl Painter {
         size
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use media::picture::Pixels;
+    use proto::stream::VideoCodec;
+
+    use super::*;
+    use crate::sound::Desk;
+
+    fn shared() -> Arc<Shared> {
+        Arc::new(Shared::new(false, false, Desk::new(100, 0)))
+    }
+
+    /// A picture captured so long ago (or, negative, in the future), microseconds.
+    fn frame(age_us: i64) -> Frame {
+        let video = Video {
+            codec: VideoCodec::Mjpeg,
+            width: 2,
+            height: 2,
+            pixel_aspect: (1, 1),
+            rotation: 0,
+            frame_rate: (25, 1),
+        };
+        let pixels = Pixels::Rgb(vec![0x00ff_ffff; 4]);
+        let picture = Picture { pts_us: 0, width: 2, height: 2, pixels };
+        let captured = now().plus_us(-age_us);
+        Frame { picture, video: Arc::new(video), captured, backlog: false }
+    }
+
+    #[test]
+    fn of_the_pictures_that_are_due_the_newest_is_shown() {
+        let shared = shared();
+        for age in [90_000, 60_000, 30_000, -600_000_000] {
+            shared.stage.push(frame(age));
+        }
+        let Next::Show(shown) = shared.stage.next(&shared, Duration::ZERO) else {
+            panic!("nothing is shown");
+        };
+        let age = now().us_since(shown.captured);
+        assert!((30_000..600_000_000).contains(&age), "{age}");
+        assert_eq!(shared.summary().dropped, 2);
+        assert_eq!(shared.stage.lock().waiting.len(), 1, "what is not due waits");
+    }
+
+    #[test]
+    fn paused_pictures_are_passed_over_and_not_counted() {
+        let shared = shared();
+        shared.stage.set_paused(true);
+        shared.stage.push(frame(10_000));
+        assert!(matches!(shared.stage.next(&shared, Duration::ZERO), Next::Redraw));
+        assert!(shared.stage.lock().waiting.is_empty());
+        assert_eq!(shared.summary().dropped, 0);
+    }
+
+    #[test]
+    fn a_picture_is_drawn_as_large_as_the_window_with_its_text() {
+        let shared = shared();
+        let (to_test, drawn) = std::sync::mpsc::sync_channel(1);
+        let (spare, empty) = std::sync::mpsc::sync_channel(2);
+        shared.stage.set_size((60, 40));
+        shared.stage.push(frame(0));
+        shared.stage.set_notice(Some("x".into()));
+        let painting = {
+            let shared = shared.clone();
+            std::thread::spawn(move || paint(&shared, &to_test, &empty))
+        };
+        spare.send(Vec::new()).expect("takes memory");
+        let first = drawn.recv().expect("draws");
+        assert_eq!((first.size, first.pixels.len()), ((60, 40), 2400));
+        assert!(first.captured.is_some());
+        let colours = |colour| first.pixels.iter().filter(|p| **p & 0x00ff_ffff == colour).count();
+        assert!(colours(0x00ff_ffff) > 500, "the picture");
+        assert!(colours(0) > 500, "the bars beside it");
+        assert!(colours(0x003f_3f3f) > 50, "the ground of the text");
+        shared.stage.close();
+        drop(spare);
+        assert!(painting.join().is_ok());
+    }
+
+    #[test]
+    fn closing_lets_a_decoder_go_that_waits_for_room() {
+        let shared = shared();
+        let decoding = {
+            let shared = shared.clone();
+            std::thread::spawn(move || {
+                for _ in 0..2 * WAITING {
+                    shared.stage.push(frame(-600_000_000));
+                }
+            })
+        };
+        while shared.stage.lock().waiting.len() < WAITING {
+            std::thread::yield_now();
+        }
+        shared.stage.close();
+        assert!(decoding.join().is_ok());
+        assert!(shared.stage.lock().waiting.is_empty());
+    }
+}
