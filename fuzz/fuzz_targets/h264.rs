@@ -12,17 +12,17 @@ fuzz_target!(|data: &[u8]| {
     };
     for size in 1..=4 {
         h264::length_prefixed(data, size).for_each(inside);
-        h264::is_idr(data, size);
+        let _ = h264::is_idr(data, size);
     }
     h264::annex_b(data).for_each(inside);
     if let Some(avcc) = Avcc::parse(data) {
-        avcc.first_sps();
+        let _ = avcc.first_sps();
         if let Some(bytes) = avcc.to_bytes() {
             let again = Avcc::parse(&bytes).expect("what we write can be read");
             assert_eq!(again.to_bytes(), Some(bytes));
         }
     }
     if let Some(sps) = Sps::parse(data) {
-        sps.max_dpb_frames();
+        let _ = sps.max_dpb_frames();
     }
 });
