@@ -16,9 +16,6 @@ use crate::stage::{self, Drawn};
 const POLL: Duration = Duration::from_millis(15);
 /// A picture that stays is put up again so often: nobody tells us when the window was covered.
 const REFRESH: Duration = Duration::from_millis(500);
-/// From handing a picture to the screen's server to seeing it: 3 ms with a virtual screen; a real
-/// one at 60 Hz adds up to 17 ms, which nobody tells us.
-const SCREEN: Duration = Duration::from_millis(3);
 /// Putting a picture up is taken to last no longer than this: a stall is not a habit.
 const LONGEST_UP: Duration = Duration::from_millis(10);
 /// Largest window opened; minifb does not say how large the screen is.
@@ -123,7 +120,7 @@ impl Window {
             let early_us = self.shared.schedule.picture_due(captured).us_since(now());
             // The painter is ahead by 25 ms at most; a timeline that jumps must not freeze us.
             let early = Duration::from_micros(early_us.clamp(0, 50_000).unsigned_abs());
-            std::thread::sleep(early.saturating_sub(self.takes + SCREEN));
+            std::thread::sleep(early.saturating_sub(self.takes));
         }
         if let Some(before) = self.up.replace(drawn) {
             let _ = self.spare.send(before.pixels);
