@@ -171,3 +171,78 @@ pub(crate) fn sps_in_decoding_order(nal: &[u8]) -> Option<Vec<u8>> {
     rbsp.truncate(rbsp.iter().rposition(|&byte| byte != 0)? + 1);
     Some(bits::escape(&rbsp))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// High, 854x480 (cropped), 24 frames a second, two B-frames: x264, from a sample movie.
+    const HIGH: [u8; 27] = [
+        0x67, 0x64, 0x00, 0x1f, 0xac, 0x56, 0x24, 0x0d, 0x83, 0xde, 0x6f, 0x01, 0x10, 0x00, 0x00,
+        0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0x00, 0xf1, 0x83, 0x18, 0x98,
+    ];
+    const PPS: [u8; 6] = [0x68, 0xe8, 0x8e, 0x52, 0xc8, 0xb0];
+
+    /// The same as Main: without the fields that High has.
+    fn main_profile() -> Vec<u8> {
+        let rbsp = bits::unescape(&HIGH);
+        let mut reader = BitReader::new(&rbsp);
+        let mut writer = BitWriter::default();
+        // Header, profile, constraints, level, and an identifier of one bit.
+        for _ in 0..33 {
+            writer.bit(reader.bit().expect("whole"));
+        }
+        // 010 1 1 0 0
+        reader.bits(7).expect("whole");
+        while let Some(bit) = reader.bit() {
+            writer.bit(bit);
+        }
+        let mut rbsp = writer.into_bytes();
+        rbsp[1] = 77;
+        bits::escape(&rbsp)
+    }
+
+    #[test]
+    fn a_parameter_set_says_what_the_pictures_are() {
+        let sps = Sps::parse(&HIGH).expect("whole");
+        assert_eq!((sps.profile_idc, sps.level_idc), (100, 31));
+        assert_eq!((sps.width, sps.height), (854, 480));
+        assert_eq!((sps.frame_rate, sps.reorder_frames), (Some((48, 2)), Some(2)));
+        assert!(sps.frame_mbs_only);
+        assert_eq!(sps.max_dpb_frames(), 11);
+        for end in 0..20 {
+            assert_eq!(Sps::parse(&HIGH[..end.min(9)]), None);
+        }
+    }
+
+    #[test]
+    fn a_parameter_set_for_decoding_order_differs_in_its_profile_only() {
+        for nal in [HIGH.to_vec(), main_profile()] {
+            let before = Sps::parse(&nal).expect("whole");
+            let after = Sps::parse(&sps_in_decoding_order(&nal).expect("whole")).expect("whole");
+            assert_eq!(after, Sps { profile_idc: 83, ..before });
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_from_its_bytes_and_a_part_of_it_is_none() {
+        let avcc = Avcc { length_size: 4, sps: vec![HIGH.to_vec()], pps: vec![PPS.to_vec()] };
+        let bytes = avcc.to_bytes().expect("fits");
+        assert_eq!(Avcc::parse(&bytes), Some(avcc));
+        // The last four bytes are what High adds; before them all is needed.
+        for end in 0..bytes.len() - 4 {
+            assert_eq!(Avcc::parse(&bytes[..end]), None, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn units_are_found_in_both_forms() {
+        let stream = [0, 0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 1, 2, 0, 0, 0, 1, 0x41, 3];
+        let units: Vec<_> = annex_b(&stream).collect();
+        assert_eq!(units, [&[9, 0xf0][..], &[0x65, 1, 2], &[0x41, 3]]);
+        let packet = [0, 2, 9, 0xf0, 0, 1, 0x65, 0, 9, 1];
+        let units: Vec<_> = length_prefixed(&packet, 2).collect();
+        assert_eq!(units, [&[9, 0xf0][..], &[0x65]], "the last one is cut off");
+        assert!(is_idr(&packet, 2) && !is_idr(&packet[..4], 2));
+    }
+}

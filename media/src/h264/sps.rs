@@ -195,6 +195,10 @@ impl Sps {
             bits.bit()?; // low_delay_hrd_flag
         }
         bits.bit()?; // pic_struct_present_flag
+        self.bitstream_restriction(bits)
+    }
+
+    fn bitstream_restriction(&mut self, bits: &mut BitReader<'_>) -> Option<()> {
         if bits.bit()? {
             bits.bit()?; // motion_vectors_over_pic_boundaries_flag
             for _ in 0..4 {
