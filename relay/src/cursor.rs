@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use proto::Message;
-use proto::conn::now;
 use proto::message::Gap;
 use proto::time::{Stamp, micros};
 use tokio::sync::Notify;
@@ -101,6 +100,8 @@ pub(crate) struct Viewer {
     bunch_us: i64,
     /// When the last bunch went out, microseconds.
     sent_at_us: i64,
+    /// When it last had all there was: what waits for it now was appended later.
+    full_at: Stamp,
 }
 
 impl Viewer {
@@ -127,12 +128,18 @@ impl Viewer {
             gap_until: None,
             bunch_us,
             sent_at_us: i64::MIN,
+            full_at: Stamp(i64::MIN),
         }
     }
 
-    /// Sends what there is. `Ready(None)`: all sent, up to the log's head.
-    pub(crate) fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
-        match self.poll_all(cx) {
+    /// Sends what there is. `Ready(None)`: all sent, up to the log's head. `now` may be some viewers
+    /// old: asking the clock for each of them would be felt.
+    pub(crate) fn poll_advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Stamp,
+    ) -> Poll<Option<Outcome>> {
+        match self.poll_all(cx, now) {
             Poll::Ready(Ok(outcome)) => Poll::Ready(outcome),
             Poll::Ready(Err(_)) => Poll::Ready(Some(Outcome::Broken)),
             Poll::Pending => {
@@ -183,7 +190,7 @@ impl Viewer {
         }
     }
 
-    fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Outcome>>> {
+    fn poll_all(&mut self, cx: &mut Context<'_>, now: Stamp) -> Poll<io::Result<Option<Outcome>>> {
         loop {
             if let Some(outcome) = self.must_stop() {
                 return Poll::Ready(Ok(Some(outcome)));
@@ -193,8 +200,9 @@ impl Viewer {
             let sealed = self.segment.is_sealed();
             let length = self.segment.length();
             if self.offset < length {
-                ready!(self.poll_stretch(cx, length))?;
+                ready!(self.poll_stretch(cx, length, now))?;
             } else if !sealed {
+                self.full_at = now;
                 return Poll::Ready(Ok(None));
             } else if let Some(next) = self.log.segment_from(self.segment.number + 1) {
                 self.enter(next);
@@ -218,10 +226,15 @@ impl Viewer {
     }
 
     /// Sends once from the current segment.
-    fn poll_stretch(&mut self, cx: &mut Context<'_>, length: u64) -> Poll<io::Result<()>> {
+    fn poll_stretch(
+        &mut self,
+        cx: &mut Context<'_>,
+        length: u64,
+        now: Stamp,
+    ) -> Poll<io::Result<()>> {
         let to = match self.mid_message {
-            Some(end) if self.must_stop_at_boundary() => end,
-            None if self.gap_until.is_none() && self.is_too_late() => {
+            Some(end) if self.must_stop_at_boundary(now) => end,
+            None if self.gap_until.is_none() && self.is_too_late(now) => {
                 self.jump();
                 return Poll::Ready(Ok(()));
             }
@@ -234,7 +247,7 @@ impl Viewer {
         let most = usize::try_from(to - self.offset).unwrap_or(usize::MAX);
         let sent = ready!(self.outlet.poll_send(cx, &self.segment.store, self.offset, most))?;
         self.offset += sent as u64;
-        self.sent_at_us = now().0;
+        self.sent_at_us = now.0;
         self.mid_message = if self.offset == length { None } else { self.message_end() };
         Poll::Ready(Ok(()))
     }
@@ -248,21 +261,25 @@ impl Viewer {
         })
     }
 
-    fn must_stop_at_boundary(&self) -> bool {
+    fn must_stop_at_boundary(&self, now: Stamp) -> bool {
         self.gap_until.is_some()
             || self.control.state.load(Ordering::Acquire) != RUN
             || self.control.has_mail.load(Ordering::Acquire)
             || !self.own.is_empty()
-            || self.is_too_late()
+            || self.is_too_late(now)
     }
 
     /// Further behind than the bound, with a newer key frame to go on from.
-    fn is_too_late(&self) -> bool {
+    fn is_too_late(&self, now: Stamp) -> bool {
+        let max_lag_us = micros(self.log.bounds().max_lag);
+        if now.us_since(self.full_at) <= max_lag_us {
+            return false;
+        }
         let waiting = self.segment.with_index(|index| {
             index.get(index.partition_point(|e| e.offset < self.offset)).map(|e| e.at)
         });
         let Some(waiting) = waiting else { return false };
-        now().us_since(waiting) > micros(self.log.bounds().max_lag)
+        now.us_since(waiting) > max_lag_us
             && self.log.newest_key().is_some_and(|key| key > self.position())
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::conn::now;
+use proto::time::Stamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -114,14 +115,15 @@ impl Shard {
     /// One round over all viewers that keep up.
     async fn serve_idle(&mut self) {
         self.due_us = None;
-        let now_us = now().0;
+        let mut moment = now();
         let mut kept = 0;
         for turn in 0..self.idle.len() {
             if turn % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
+                moment = now();
             }
             let viewer = &mut self.idle[kept].viewer;
-            if viewer.may_wait(now_us) {
+            if viewer.may_wait(moment.0) {
                 if viewer.is_behind() {
                     let due = viewer.due_us();
                     self.due_us = Some(self.due_us.map_or(due, |first| first.min(due)));
@@ -129,7 +131,7 @@ impl Shard {
                 kept += 1;
                 continue;
             }
-            match poll_once(viewer) {
+            match poll_once(viewer, moment) {
                 Poll::Ready(None) => kept += 1,
                 other => {
                     // The last one takes its place; it comes next.
@@ -144,7 +146,7 @@ impl Shard {
     }
 
     fn advance(&mut self, mut seat: Seat) {
-        match poll_once(&mut seat.viewer) {
+        match poll_once(&mut seat.viewer, now()) {
             Poll::Ready(outcome) => self.settle(seat, outcome),
             Poll::Pending => self.wait_for(seat),
         }
@@ -187,8 +189,8 @@ impl Seat {
 }
 
 /// Advances without waiting: whoever is not done at once is waited for by a [`CatchUp`].
-fn poll_once(viewer: &mut Viewer) -> Poll<Option<Outcome>> {
-    viewer.poll_advance(&mut Context::from_waker(Waker::noop()))
+fn poll_once(viewer: &mut Viewer, now: Stamp) -> Poll<Option<Outcome>> {
+    viewer.poll_advance(&mut Context::from_waker(Waker::noop()), now)
 }
 
 async fn wait_us(us: Option<u64>) {
@@ -212,7 +214,7 @@ impl Future for CatchUp {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         #[allow(clippy::expect_used, reason = "a future is not polled after it was ready")]
         let mut seat = self.seat.take().expect("polled after it was ready");
-        match seat.viewer.poll_advance(cx) {
+        match seat.viewer.poll_advance(cx, now()) {
             Poll::Ready(outcome) => Poll::Ready((seat, outcome)),
             Poll::Pending => {
                 self.seat = Some(seat);

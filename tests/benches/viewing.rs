@@ -79,17 +79,16 @@ fn look(display: &Display, seconds: u32) -> Vec<f64> {
         .args(["-loglevel", "error", "-nostdin", "-copyts", "-t", &seconds.to_string()])
         .args(["-use_wallclock_as_timestamps", "1", "-f", "x11grab", "-draw_mouse", "0"])
         .args(["-framerate", "100", "-video_size", &size, "-i", &display.name])
-        .args(["-vf", &format!("signalstats,metadata=mode=print:file={times}")])
+        .args(["-vf", &format!("settb=1/1000000,signalstats,metadata=mode=print:file={times}")])
         .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "bgra", "-"])
         .output()
         .expect("ffmpeg");
     let text = std::fs::read_to_string(&times).expect("times");
-    let times = text.lines().filter_map(|line| line.split_once("pts_time:")?.1.trim().parse().ok());
+    let times = text.lines().filter_map(lip_sync::time_of);
     let mut last = None;
     let mut delays = Vec::new();
     let frames = output.stdout.chunks_exact(display.width * display.height * 4);
     for (seconds, frame) in times.zip(frames) {
-        let seconds: f64 = seconds;
         let pixel = |p: &[u8]| u32::from_be_bytes([0, p[2], p[1], p[0]]);
         let rgb: Vec<u32> = frame.chunks_exact(4).map(pixel).collect();
         let Some(seen) = stamp::read(&rgb, display.width, display.height) else { continue };

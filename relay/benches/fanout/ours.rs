@@ -9,6 +9,9 @@ use proto::{Packet, PacketHeader};
 use relay::{Config, Limits, Node, Source, Writer, listen};
 use tokio::runtime::Runtime;
 
+/// Longest wait for viewers to come.
+const ARRIVE: Duration = Duration::from_secs(60);
+
 /// A relay that is watched.
 pub(crate) struct Ours {
     pub(crate) address: String,
@@ -53,7 +56,8 @@ impl Ours {
     pub(crate) fn wait_for(&self, viewers: usize) {
         let mut watching = self.source.viewers();
         self.runtime.block_on(async {
-            watching.wait_for(|n| *n >= viewers).await.expect("viewers");
+            let all = watching.wait_for(|n| *n >= viewers);
+            tokio::time::timeout(ARRIVE, all).await.expect("in time").expect("viewers");
         });
     }
 

@@ -169,8 +169,10 @@ fn discard(socket: TcpStream, got: Rc<RefCell<Got>>) {
 }
 
 async fn measure(address: &str, got: Rc<RefCell<Got>>) {
-    let mut viewer = subscribe(address).await;
+    let viewer = subscribe(address).await;
     tokio::task::spawn_local(async move {
+        // All of it: without its writing half the connection would be half closed.
+        let mut viewer = viewer;
         let mut next = None;
         while let Ok(message) = viewer.reader.read().await {
             let now = now();
