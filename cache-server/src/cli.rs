@@ -27,7 +27,7 @@ pub struct Args {
     pub origin: Vec<String>,
 
     /// Where to listen; may be given several times [default: port 9999 of all addresses]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = relay::cli::listen_address)]
     pub listen: Vec<SocketAddr>,
 
     /// Take streams that are pushed here by whoever knows this word

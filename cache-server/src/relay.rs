@@ -1,9 +1,10 @@
 //! Starts the relay's long-lived tasks and ends them.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::net::SocketAddr;
 
-use proto::dial::DialError;
+use proto::dial::{DialError, parse_address};
 use relay::announce::{self, Kind};
 use relay::{Config, Node, listen, process, reach};
 use tokio::net::TcpListener;
@@ -40,10 +41,11 @@ pub async fn run(args: Args) -> Result<(), Error> {
         publish_token: args.publish_token,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
-    say_hello(&args.origin, &addresses);
+    let named = distinct(args.origin);
+    say_hello(&named, &addresses);
 
     let mut origins = JoinSet::new();
-    for origin in args.origin {
+    for origin in named {
         let node = node.clone();
         origins.spawn(async move { node.pull(&origin).await });
     }
@@ -56,6 +58,13 @@ pub async fn run(args: Args) -> Result<(), Error> {
     node.shut_down();
     serving.await;
     result
+}
+
+/// An origin that is named twice is dialled once.
+fn distinct(origins: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let is_new = |origin: &String| seen.insert(parse_address(origin).ok());
+    origins.into_iter().filter(is_new).collect()
 }
 
 fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announce::Announcement> {
@@ -82,5 +91,16 @@ fn say_hello(origins: &[String], addresses: &[SocketAddr]) {
     }
     for (address, place) in reach::addresses(addresses, &reach::local()) {
         say(format!("watch from {place}: client --connect {address}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_named_twice_is_one() {
+        let named = ["tv", "films:8000", "tv:9999", "tv"].map(str::to_owned);
+        assert_eq!(distinct(named.to_vec()), ["tv", "films:8000"]);
     }
 }

@@ -16,6 +16,7 @@ use crate::player::Player;
 use crate::record::Recording;
 use crate::session::{self, Config, Patience, SessionError};
 use crate::shared::Shared;
+use crate::stats::State;
 use crate::watch::End;
 use crate::{audio, catalog, discover, headless, sound, video, watch};
 
@@ -44,6 +45,12 @@ pub enum AppError {
          sound: --headless decodes without them"
     )]
     NothingToPlayOn,
+    /// The stream was over before it began.
+    #[error("the stream of {address} ended before anything of it came; is its source broken?")]
+    NothingCame {
+        /// The server.
+        address: String,
+    },
     /// The system gives no threads, or no way to listen for announcements.
     #[error("{what}: {reason}")]
     System {
@@ -138,7 +145,14 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     for thread in threads {
         let _ = thread.join();
     }
-    let recorded = recording.is_none_or(Recording::finish);
+    let recorded = match (recording, end) {
+        (None, _) => true,
+        (Some(recording), End::NothingToPlayOn) => {
+            recording.discard();
+            false
+        }
+        (Some(recording), _) => recording.finish(),
+    };
     runtime.shutdown_background();
     finish(&shared, end, args, address, recorded)
 }
@@ -162,7 +176,12 @@ fn finish(
                 return Err(error.into());
             }
         }
-        End::Done => {}
+        End::Done => {
+            let status = shared.board.news(0).unwrap_or_default();
+            if status.state == State::Ended && status.last.is_none() {
+                return Err(AppError::NothingCame { address: address.to_owned() });
+            }
+        }
     }
     Ok(if recorded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

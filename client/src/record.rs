@@ -39,6 +39,7 @@ enum Entry {
     Describe(Box<Described>),
     Packet(Packet),
     Finish,
+    Discard,
 }
 
 #[derive(Debug)]
@@ -91,6 +92,12 @@ impl Recording {
         self.tap.send(Entry::Finish);
         self.thread.join().is_ok() && !self.tap.failed.load(Ordering::Relaxed)
     }
+
+    /// Takes back what was written: nothing was played, and a file would be in the next try's way.
+    pub fn discard(self) {
+        self.tap.send(Entry::Discard);
+        let _ = self.thread.join();
+    }
 }
 
 impl Tap {
@@ -131,7 +138,7 @@ impl Entry {
                 let config = |track: &proto::Track| track.codec_config.len() + OVERHEAD;
                 described.stream.tracks.iter().map(config).sum::<usize>() + OVERHEAD
             }
-            Self::Finish => 0,
+            Self::Finish | Self::Discard => 0,
         }
     }
 }
@@ -151,12 +158,22 @@ impl Writer {
             self.waiting.fetch_sub(entry.bytes(), Ordering::Relaxed);
             match entry {
                 Entry::Finish => break,
+                Entry::Discard => return self.discard(),
                 Entry::Describe(described) => self.described = Some(described),
                 Entry::Packet(packet) => self.packet(&packet),
             }
         }
         if let Some(Err(error)) = self.recorder.take().map(Recorder::finish) {
             self.fail(error);
+        }
+    }
+
+    fn discard(self) {
+        let Some(recorder) = self.recorder else { return };
+        let path = recorder.path().to_owned();
+        drop(recorder);
+        if let Err(error) = std::fs::remove_file(&path) {
+            remark(format_args!("{} could not be removed: {error}", path.display()));
         }
     }
 
@@ -220,6 +237,40 @@ mod tests {
         for (name, fine) in [("a.mkv", true), ("A.MP4", true), ("a.avi", false), ("mkv", false)] {
             assert_eq!(is_recordable(Path::new(name)), fine, "{name}");
         }
+    }
+
+    #[test]
+    fn a_discarded_recording_leaves_no_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.mkv");
+        let recording = Recording::start(path.clone()).expect("starts");
+        let tap = recording.tap();
+        let audio = proto::stream::Audio {
+            codec: proto::stream::AudioCodec::Opus,
+            sample_rate: 48_000,
+            channels: 2,
+        };
+        let track = proto::Track {
+            media: proto::stream::Media::Audio(audio),
+            codec_config: Vec::new().into(),
+            language: String::new(),
+        };
+        tap.describe(
+            StreamDescription {
+                name: "a".into(),
+                title: String::new(),
+                live: true,
+                run: 1,
+                duration_us: None,
+                tracks: vec![track],
+            },
+            false,
+        );
+        let mut packet = Packet::default();
+        packet.header.key = true;
+        tap.packet(packet);
+        recording.discard();
+        assert!(!path.exists());
     }
 
     #[test]

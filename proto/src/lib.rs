@@ -11,6 +11,7 @@
 //! clock     a peer's clock estimated from pings
 //! conn      (feature `conn`) the above on a tokio socket
 //! dial      (feature `conn`) name, socket, hello; pings that keep a clock
+//! retry     (feature `conn`) how long to wait before dialling again
 //! ```
 //!
 //! The crate is pure: bytes in, messages out, so a test drives it by hand. `docs/PROTOCOL.md` is
@@ -26,6 +27,8 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod packet;
+#[cfg(feature = "conn")]
+pub mod retry;
 pub mod stream;
 pub mod time;
 

@@ -1,5 +1,6 @@
 //! The limits of a node as flags, the same for every binary.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::Limits;
@@ -7,6 +8,18 @@ use crate::Limits;
 /// A number of which none would make no sense.
 fn some() -> clap::builder::RangedU64ValueParser<usize> {
     clap::builder::RangedU64ValueParser::new().range(1..=1_000_000)
+}
+
+/// An address to listen on.
+///
+/// # Errors
+/// A sentence that shows what one looks like.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "an address to listen on has an IP address and a port, like 0.0.0.0:9999, [::]:9999 or \
+         127.0.0.1:8000"
+            .to_owned()
+    })
 }
 
 /// Bounds of a node.

@@ -32,7 +32,6 @@ mod node;
 mod outlet;
 pub mod process;
 pub mod reach;
-mod retry;
 mod session;
 mod source;
 mod store;

@@ -18,7 +18,9 @@ Examples:
   server --webcam --push relay.example:9999 --name door --token SECRET
                                            from behind a router, to a relay
 
-Watch with: client --connect HOST";
+Watch with: client --connect HOST
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 /// Turns a webcam, a movie or a test pattern into a stream and serves it.
 #[derive(Clone, Debug, Parser)]
@@ -82,6 +84,7 @@ pub struct Cli {
 
     /// Where to listen; may be given several times [default: port 9999 of all addresses]
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Network")]
+    #[arg(value_parser = relay::cli::listen_address)]
     pub listen: Vec<SocketAddr>,
 
     /// Offer the streams to a relay too, by dialling it; for servers behind NAT
@@ -90,6 +93,7 @@ pub struct Cli {
 
     /// The relay's publish token
     #[arg(long, env = "PUBLISH_TOKEN", hide_env_values = true, help_heading = "Network")]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub token: Option<String>,
 
     /// Do not announce the streams by mDNS

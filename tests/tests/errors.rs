@@ -39,7 +39,7 @@ fn wrong_usage_is_two() {
     fails("server", &["--test-pattern", "--size", "huge"], 2, &["1280x720"]);
     fails("client", &["--connect", "a b"], 2, &["HOST"]);
     fails("client", &["--connect", "x", "--record", "film.avi"], 2, &[".mkv"]);
-    fails("cache-server", &["--listen", "nowhere"], 2, &["--listen"]);
+    fails("cache-server", &["--listen", "nowhere"], 2, &["--listen", "0.0.0.0:9999"]);
 }
 
 #[test]
@@ -56,9 +56,11 @@ fn movies_that_cannot_be_served() {
     let noise: Vec<u8> =
         (0..65_536u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     serve(&file(folder.path(), "noise.mp4", &noise), &["noise.mp4"]);
-    // The head without a single picture.
+    // A part of the head; the head whole, without a single picture.
     let whole = std::fs::read(sample(MOVIE)).expect("movie");
     serve(&file(folder.path(), "head.mp4", &whole[..2_000]), &["head.mp4"]);
+    let data = whole.windows(4).position(|w| w == b"mdat").expect("its data") + 4;
+    serve(&file(folder.path(), "heads.mp4", &whole[..data]), &["heads.mp4", "damaged"]);
 }
 
 #[test]
@@ -202,9 +204,13 @@ fn a_disk_that_is_full_is_said_and_playing_goes_on() {
 fn neither_screen_nor_sound_card() {
     let (_server, address) = server(&["--test-pattern", "--size", "320x180"]);
     let mut command = tests::process::command("client");
-    command.args(["--connect", &address]).env("PULSE_SERVER", "unix:/nowhere");
+    let folder = tempfile::tempdir().expect("folder");
+    let recording = folder.path().join("film.mkv");
+    command.args(["--connect", &address, "--record"]).arg(&recording);
+    command.env("PULSE_SERVER", "unix:/nowhere");
     let (code, said) = tests::process::Process::spawn("client", command).end();
     let all = said.join("\n");
     assert_eq!(code, 1, "{all}");
     assert!(all.contains("--headless") && !all.contains("panicked"), "{all}");
+    assert!(!recording.exists(), "nothing was played, nothing is left");
 }

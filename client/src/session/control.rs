@@ -10,6 +10,7 @@ use proto::clock::Filter;
 use proto::conn::{ConnError, now};
 use proto::dial::{dial, keep_clock};
 use proto::message::List;
+use proto::retry::Backoff;
 use proto::time::Stamp;
 use proto::{Message, Role, StreamInfo};
 use tokio::sync::watch;
@@ -24,7 +25,8 @@ pub(super) struct Peer {
     clock: Mutex<Filter>,
     heard_us: AtomicI64,
     catalog: watch::Sender<Option<Vec<StreamInfo>>>,
-    clock_known: watch::Sender<bool>,
+    /// The clock is known, or not to be had for now.
+    clock_tried: watch::Sender<bool>,
 }
 
 impl Peer {
@@ -33,7 +35,7 @@ impl Peer {
             clock: Mutex::default(),
             heard_us: AtomicI64::new(i64::MIN),
             catalog: watch::Sender::new(None),
-            clock_known: watch::Sender::new(false),
+            clock_tried: watch::Sender::new(false),
         }
     }
 
@@ -55,10 +57,10 @@ impl Peer {
         (us != i64::MIN).then_some(Stamp(us))
     }
 
-    /// Waits until the clock is known.
-    pub(super) async fn clock_known(&self) {
+    /// Waits until the clock is known, or the first try to learn it has failed.
+    pub(super) async fn clock_tried(&self) {
         // The sender lives in `self`, so the wait cannot fail.
-        let _ = self.clock_known.subscribe().wait_for(|known| *known).await;
+        let _ = self.clock_tried.subscribe().wait_for(|tried| *tried).await;
     }
 
     /// Waits for the catalogue.
@@ -74,7 +76,7 @@ impl Peer {
         self.heard_us.store(now().0, Ordering::Relaxed);
         match message {
             Message::Pong(_) => {
-                self.clock_known.send_replace(true);
+                self.clock_tried.send_replace(true);
             }
             Message::Catalog(catalog) => {
                 self.catalog.send_replace(Some(catalog.streams));
@@ -84,8 +86,25 @@ impl Peer {
     }
 }
 
+/// Keeps control connections, one after another, for as long as it is polled.
+///
+/// A connection is lost while the view goes on when a laptop changes its network, or the server ran
+/// out of places: without another, the server's clock could only be guessed on.
+pub(super) async fn keep(address: &str, peer: &Peer, mut backoff: Backoff) {
+    loop {
+        let before = peer.heard();
+        let error = once(address, peer).await;
+        tracing::debug!("no control connection: {error}");
+        peer.clock_tried.send_replace(true);
+        if peer.heard() != before {
+            backoff.reset();
+        }
+        backoff.wait().await;
+    }
+}
+
 /// Keeps a control connection until it fails; gives why.
-pub(super) async fn run(address: &str, peer: &Peer) -> SessionError {
+async fn once(address: &str, peer: &Peer) -> SessionError {
     let mut dialled = match dial(address, Role::Control, None, AGENT).await {
         Ok(dialled) => dialled,
         Err(error) => return error.into(),
@@ -102,6 +121,6 @@ pub async fn catalog(address: &str) -> Result<Vec<StreamInfo>, SessionError> {
     let peer = Arc::new(Peer::new());
     tokio::select! {
         streams = peer.catalog() => Ok(streams),
-        error = run(address, &peer) => Err(error),
+        error = once(address, &peer) => Err(error),
     }
 }

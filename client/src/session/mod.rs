@@ -4,13 +4,11 @@
 //! control   the connection for the clock and the catalogue
 //! view      the connection for the stream
 //! error     why it cannot go on, in a sentence with the way out
-//! backoff   how long to wait before dialling again
 //! ```
 //!
 //! One session owns every retry. Until the stream was seen once, a failure ends it; from then on it
 //! comes back for ever.
 
-mod backoff;
 pub mod control;
 mod error;
 mod view;
@@ -19,13 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::message::Gap;
+use proto::retry::Backoff;
 use proto::{Packet, StreamDescription};
 use tokio::sync::Notify;
 
 pub use error::SessionError;
 
 use crate::timeline::PeerClock;
-use backoff::Backoff;
 
 /// Program and version, for the server's log.
 const AGENT: &str = concat!("client/", env!("CARGO_PKG_VERSION"));
@@ -126,7 +124,7 @@ pub async fn run(
         }
         sink.event(Event::Lost(error));
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.step()) => {}
             () = quit.as_mut() => return Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use proto::conn::{ConnError, Reader, now};
 use proto::dial::{Dialled, dial};
 use proto::message::Subscribe;
+use proto::retry::Backoff;
 use proto::time::{Stamp, micros};
 use proto::{CloseCode, Message, Role};
 use tokio::net::tcp::OwnedReadHalf;
@@ -43,7 +44,7 @@ pub(super) async fn watch(
     quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Outcome, SessionError> {
     let peer = Arc::new(Peer::new());
-    let helper = ControlTask::start(config, peer.clone());
+    let _control = ControlTask::start(config, peer.clone());
     let mut quit = quit;
     let dialled = tokio::select! {
         dialled = dial(&config.address, Role::View, None, AGENT) => dialled,
@@ -55,7 +56,7 @@ pub(super) async fn watch(
     sink.event(Event::Subscribed);
     let mut view = View { config, sink, peer: &peer, described, silent_ok: false };
     let result = tokio::select! {
-        result = view.listen(&mut reader, &helper) => result,
+        result = view.listen(&mut reader) => result,
         () = quit => Ok(Outcome::Quit),
     };
     match result {
@@ -98,11 +99,7 @@ struct View<'a, S> {
 }
 
 impl<S: Sink> View<'_, S> {
-    async fn listen(
-        &mut self,
-        reader: &mut Reader<OwnedReadHalf>,
-        helper: &ControlTask,
-    ) -> Result<Outcome, ConnError> {
+    async fn listen(&mut self, reader: &mut Reader<OwnedReadHalf>) -> Result<Outcome, ConnError> {
         let mut heard = now();
         let mut asked_for_clock = false;
         loop {
@@ -115,9 +112,7 @@ impl<S: Sink> View<'_, S> {
             };
             if matches!(message, Message::Packet(_)) && !asked_for_clock {
                 asked_for_clock = true;
-                if !helper.is_over() {
-                    let _ = timeout(CLOCK_PATIENCE, self.peer.clock_known()).await;
-                }
+                let _ = timeout(CLOCK_PATIENCE, self.peer.clock_tried()).await;
             }
             heard = now();
             if self.take(message)? {
@@ -179,14 +174,8 @@ struct ControlTask(tokio::task::JoinHandle<()>);
 impl ControlTask {
     fn start(config: &Config, peer: Arc<Peer>) -> Self {
         let address = config.address.clone();
-        Self(tokio::spawn(async move {
-            let error = control::run(&address, &peer).await;
-            tracing::debug!("no control connection: {error}");
-        }))
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.is_finished()
+        let backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
+        Self(tokio::spawn(async move { control::keep(&address, &peer, backoff).await }))
     }
 }
 

@@ -122,7 +122,9 @@ impl Movie {
         };
         let title = ffmpeg::title_of(path);
         let refusal = match opened {
-            Ok(demuxer) => return Ok(Self { name, title, way: Way::PassThrough, demuxer }),
+            Ok(demuxer) => {
+                return Self { name, title, way: Way::PassThrough, demuxer }.with_a_packet();
+            }
             Err(refusal) => refusal,
         };
         let Some(known) = what_ffmpeg_may_help(&refusal, container) else {
@@ -135,6 +137,16 @@ impl Movie {
             Err(_) if matches!(refusal, Refusal::Damaged(_)) => Err(named(refusal, &name)),
             Err(error) => Err(error),
         }
+    }
+
+    /// A file that is cut off before its first packet has a head and nothing to play.
+    fn with_a_packet(mut self) -> Result<Self, Error> {
+        if self.next_packet()?.is_some() {
+            self.rewind()?;
+            return Ok(self);
+        }
+        let what = self.note().unwrap_or("there is nothing to play in it").to_owned();
+        Err(Error::Damaged { name: self.name, what })
     }
 
     fn converted(name: String, title: String, converted: Converted) -> Self {

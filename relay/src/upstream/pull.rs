@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use proto::clock::Filter;
 use proto::dial::{DialError, Dialled, dial, keep_clock};
 use proto::message::List;
+use proto::retry::Backoff;
 use proto::{Message, Role, StreamInfo, limits};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::Complaint;
 use super::receive::{Receiver, Restamp, unwatched};
 use crate::node::Node;
-use crate::retry::Backoff;
 use crate::session::{End, Peer};
 use crate::source::{Facts, Source};
 
@@ -86,6 +87,7 @@ impl Streams {
         let mut backoff = Backoff::default();
         let address = self.origin.address.clone();
         let mut reached = false;
+        let mut complaint = Complaint::default();
         loop {
             match dial(&address, Role::Control, None, self.node.agent()).await {
                 Ok(dialled) if dialled.welcome.node == self.node.id() => {
@@ -95,12 +97,13 @@ impl Streams {
                 Ok(dialled) => {
                     reached = true;
                     backoff.reset();
+                    complaint.clear();
                     tracing::info!("origin {address}: connected ({})", dialled.welcome.agent);
                     let error = self.talk(dialled).await;
-                    tracing::warn!("origin {address}: lost ({error}), dialling again");
+                    complaint.say(format!("origin {address}: lost ({error})"));
                 }
                 Err(error) if !reached && !error.worth_retrying() => return error,
-                Err(error) => tracing::warn!("origin: {error}; dialling again"),
+                Err(error) => complaint.say(format!("origin: {error}")),
             }
             self.origin.alive.send_replace(false);
             backoff.wait().await;
@@ -186,6 +189,7 @@ async fn keep_pulling(node: Node, origin: Origin, source: Arc<Source>, name: Str
     let restamp = Restamp::Estimated(origin.clock.clone());
     let mut receiver = Receiver::new(restamp);
     let mut backoff = Backoff::default();
+    let mut complaint = Complaint::default();
     let mut viewers = source.viewers();
     loop {
         // Those who held the picture of a lost origin may have given up.
@@ -205,13 +209,14 @@ async fn keep_pulling(node: Node, origin: Origin, source: Arc<Source>, name: Str
         let served = subscribe(&node, &origin, &source, &name, &mut receiver).await;
         if receiver.take_described() {
             backoff.reset();
+            complaint.clear();
         }
         let reason = match served {
             Ok(()) => continue,
             Err(End::Gone) => "the connection was lost".to_owned(),
             Err(End::Closed(_, reason) | End::Refuse(_, reason)) => reason,
         };
-        tracing::warn!("'{name}' from {}: {reason}; dialling again", origin.address);
+        complaint.say(format!("'{name}' from {}: {reason}", origin.address));
         receiver.hold("the way to its origin is cut");
         backoff.wait().await;
     }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use proto::clock::Filter;
 use proto::dial::{DialError, dial, keep_clock};
+use proto::retry::Backoff;
 use proto::{CloseCode, Message, Role, StreamInfo};
 
+use super::Complaint;
 use crate::node::Node;
-use crate::retry::Backoff;
 use crate::session::view::{self, Publishing};
 use crate::session::{End, Peer};
 
@@ -74,12 +75,14 @@ impl Push<'_> {
         let started = Instant::now();
         let mut backoff = Backoff::default();
         let mut taken_before = false;
+        let mut complaint = Complaint::default();
         loop {
             let mut taken = false;
             let served = self.once(&mut taken).await;
             if taken {
                 taken_before = true;
                 backoff.reset();
+                complaint.clear();
             }
             // Ourselves of a moment ago may still be on the relay's books.
             let may_wait = |code| code == CloseCode::NameTaken && started.elapsed() < NAME_PATIENCE;
@@ -90,15 +93,12 @@ impl Push<'_> {
                 {
                     return PushError::Refused { relay: self.address.to_owned(), reason };
                 }
-                Err(error) => tracing::warn!("push: {error}; dialling again"),
+                Err(error) => complaint.say(format!("push: {error}")),
                 Ok(End::Gone) => {
-                    tracing::warn!(
-                        "push: the connection to {} was lost; dialling again",
-                        self.address
-                    );
+                    complaint.say(format!("push: the connection to {} was lost", self.address));
                 }
                 Ok(End::Closed(_, reason) | End::Refuse(_, reason)) => {
-                    tracing::warn!("push to {}: {reason}; dialling again", self.address);
+                    complaint.say(format!("push to {}: {reason}", self.address));
                 }
             }
             backoff.wait().await;
