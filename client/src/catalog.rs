@@ -83,6 +83,7 @@ mod tests {
             viewers: 2,
             summary: "MJPEG 1280x720 30 fps".into(),
             path: vec![1],
+            recording: None,
         }
     }
 

@@ -217,6 +217,7 @@ fn offer(name: &str) -> StreamInfo {
         viewers: 0,
         summary: String::new(),
         path: vec![7],
+        recording: None,
     }
 }
 

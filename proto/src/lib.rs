@@ -4,6 +4,7 @@
 //! frame     u64 length + body; cuts a byte stream into bodies, bounded
 //! message   what a body says: hello, describe, packet, gap, clock, ...
 //! stream    what a stream is: its name, tracks, codecs, picture and sound
+//! recording index, segments and digests of what can be watched from any point
 //! packet    one coded frame of one track, with its times
 //! close     why a connection ended: stable numbers and a sentence
 //! limits    every bound of the wire, in one place
@@ -27,6 +28,7 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod packet;
+pub mod recording;
 #[cfg(feature = "conn")]
 pub mod retry;
 pub mod stream;

@@ -37,6 +37,19 @@ pub const SAMPLE_RATE: u32 = 384_000;
 /// Most channels of a sound track.
 pub const CHANNELS: u16 = 32;
 
+/// Largest segment of a recording, bytes of messages.
+pub const SEGMENT: usize = 64 << 20;
+/// Most segments in one index.
+pub const SEGMENTS: usize = 500_000;
+/// Highest number of a segment.
+pub const SEGMENT_NUMBER: u64 = 1 << 40;
+/// Longest recording, microseconds: a year.
+pub const RECORDING_US: i64 = 365 * 24 * 3_600 * 1_000_000;
+/// Most segments a viewer may have asked for and not got yet.
+pub const FETCHES: usize = 8;
+/// Largest poster picture, bytes of JPEG.
+pub const POSTER: usize = 60 << 10;
+
 /// A peer has this long to say its whole hello.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::LENGTH_PREFIX;
+use crate::recording::{Fetch, Index, NoSegment, Open, Poster, PosterWanted, Segment};
 use crate::stream::{OutOfBounds, check, is_valid_text};
 use crate::time::Stamp;
 use crate::{CloseCode, MAGIC, Packet, StreamDescription, StreamInfo, VERSIONS, limits};
@@ -48,6 +49,20 @@ pub enum Message {
     Publish(StreamInfo),
     /// Publish: what to add to this connection's stamps to be on the receiver's clock.
     ClockOffset(ClockOffset),
+    /// View: opens a recording; answered by its index.
+    Open(Open),
+    /// View: which segments there are, and again what is new.
+    Index(Index),
+    /// View: asks for a segment.
+    Fetch(Fetch),
+    /// View: stands before a segment's packets.
+    Segment(Segment),
+    /// View: a segment cannot be had.
+    NoSegment(NoSegment),
+    /// Control: asks for a stream's poster picture.
+    PosterWanted(PosterWanted),
+    /// Control: the answer to it.
+    Poster(Poster),
 }
 
 /// See [`Message::Hello`].
@@ -307,12 +322,21 @@ impl Message {
             Self::KeyFrameWanted => "KeyFrameWanted",
             Self::Publish(_) => "Publish",
             Self::ClockOffset(_) => "ClockOffset",
+            Self::Open(_) => "Open",
+            Self::Index(_) => "Index",
+            Self::Fetch(_) => "Fetch",
+            Self::Segment(_) => "Segment",
+            Self::NoSegment(_) => "NoSegment",
+            Self::PosterWanted(_) => "PosterWanted",
+            Self::Poster(_) => "Poster",
         }
     }
 
     fn limit(&self) -> usize {
         match self {
-            Self::Packet(_) | Self::Describe(_) | Self::Catalog(_) => limits::MESSAGE,
+            Self::Packet(_) | Self::Describe(_) | Self::Catalog(_) | Self::Index(_) => {
+                limits::MESSAGE
+            }
             Self::Hello(_) => limits::HELLO,
             _ => limits::CONTROL,
         }
@@ -337,6 +361,17 @@ impl Message {
             }
             Self::Describe(description) => description.validate(),
             Self::Publish(info) => info.validate(),
+            Self::Open(open) => {
+                check("a stream's name", open.stream.as_deref().is_none_or(is_valid_text))
+            }
+            Self::Index(index) => index.validate(),
+            Self::Segment(segment) => segment.validate(),
+            Self::NoSegment(missing) => missing.validate(),
+            Self::PosterWanted(wanted) => check("a stream's name", is_valid_text(&wanted.stream)),
+            Self::Poster(poster) => {
+                check("a stream's name", is_valid_text(&poster.stream))?;
+                check("a poster", poster.jpeg.len() <= limits::POSTER)
+            }
             _ => Ok(()),
         }
     }

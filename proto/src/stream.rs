@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::limits;
+use crate::recording::RecordingInfo;
 
 /// A line of the catalogue: enough to choose a stream by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub struct StreamInfo {
     pub summary: String,
     /// The nodes it came through, the origin first; a relay that finds itself here leaves it out.
     pub path: Vec<u64>,
+    /// What of it can be watched from any point; `None` for a stream that is only live.
+    pub recording: Option<RecordingInfo>,
 }
 
 /// What the source of a stream is doing.
@@ -161,7 +164,9 @@ impl StreamInfo {
         check("a stream's name", is_valid_name(&self.name))?;
         check("a stream's title", is_valid_text(&self.title))?;
         check("a stream's summary", is_valid_text(&self.summary))?;
-        check("a stream's path", self.path.len() <= limits::PATH)
+        check("a stream's path", self.path.len() <= limits::PATH)?;
+        let length = self.recording.map_or(0, |recording| recording.duration_us);
+        check("a recording's length", length <= limits::RECORDING_US as u64)
     }
 }
 

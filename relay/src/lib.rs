@@ -4,6 +4,7 @@
 //! source   a stream in the making: Source (catalogue entry) and Writer (a run of packets)
 //! log      packets framed for the wire once, in segments that are written once
 //! store    the bytes of a segment: a memfd the kernel sends from, or memory elsewhere
+//! recording what is watched from any point: segments by number
 //! cursor   a viewer's place in a log: next bytes, gaps, the end
 //! outlet   the one door to a socket: sendfile where the system has it, vectored writes elsewhere
 //! fanout   a few tasks a log that serve all its cursors
@@ -32,6 +33,7 @@ mod node;
 mod outlet;
 pub mod process;
 pub mod reach;
+pub mod recording;
 mod session;
 mod source;
 mod store;
@@ -40,4 +42,5 @@ pub mod upstream;
 pub use limits::Limits;
 pub use log::AppendError;
 pub use node::{Config, NameTaken, Node};
+pub use recording::{Missing, Piece, Recording};
 pub use source::{Source, Writer};

@@ -9,11 +9,14 @@ use tokio::sync::{oneshot, watch};
 use crate::fanout::Fanout;
 use crate::log::{AppendError, Log, Start};
 use crate::node::Node;
+use crate::recording::Recording;
 
 /// A stream of a node, running or not.
 pub(crate) struct Stream {
     pub(crate) name: String,
     facts: Mutex<Facts>,
+    /// What of it can be watched from any point.
+    recording: Mutex<Option<Arc<dyn Recording>>>,
     stage: Mutex<Stage>,
     /// Viewers waiting for a run or watching one.
     viewers: watch::Sender<usize>,
@@ -53,6 +56,7 @@ impl Stream {
         Arc::new(Self {
             name: name.to_owned(),
             facts: Mutex::new(facts),
+            recording: Mutex::default(),
             stage: Mutex::default(),
             viewers: watch::Sender::new(0),
         })
@@ -73,6 +77,7 @@ impl Stream {
             viewers: u32::try_from(*self.viewers.borrow()).unwrap_or(u32::MAX),
             summary: facts.summary,
             path: facts.path,
+            recording: self.recording().and_then(|recording| recording.info()),
         }
     }
 
@@ -84,6 +89,16 @@ impl Stream {
         let changed = *facts != new;
         *facts = new;
         changed
+    }
+
+    pub(crate) fn recording(&self) -> Option<Arc<dyn Recording>> {
+        lock(&self.recording).clone()
+    }
+
+    /// Whether it is nothing but a recording: it has no run, and will have none.
+    pub(crate) fn is_only_recorded(&self) -> bool {
+        let live = lock(&self.facts).live;
+        !live && lock(&self.recording).is_some() && lock(&self.stage).run.is_none()
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Facts)) {
@@ -108,6 +123,12 @@ impl Stream {
             coming
         };
         coming.await.ok()
+    }
+
+    /// Counts somebody who watches what was recorded, as long as the guard is kept.
+    pub(crate) fn attend(self: &Arc<Self>) -> impl Drop + Send + use<> {
+        self.viewers.send_modify(|n| *n += 1);
+        Attends(self.clone())
     }
 
     /// Seats a viewer in a run. The seat counts by itself: a viewer that waited counts twice for a
@@ -170,6 +191,15 @@ impl Drop for Waits<'_> {
     }
 }
 
+/// A viewer of a recording on the count.
+struct Attends(Arc<Stream>);
+
+impl Drop for Attends {
+    fn drop(&mut self) {
+        drop(Waits(&self.0));
+    }
+}
+
 /// A viewer's seat in a run.
 pub(crate) struct Joined {
     stream: Arc<Stream>,
@@ -226,6 +256,13 @@ impl Source {
     /// What the catalogue says of the stream while nobody watches it: what is in it, for people.
     pub fn set_summary(&self, summary: &str) {
         self.stream.change(|facts| facts.summary = summary.to_owned());
+        self.node.catalogue_changed();
+    }
+
+    /// What can be watched from any point of the stream; a stream that is not live is nothing else
+    /// then. To be called again when what it says of itself in the catalogue has changed.
+    pub fn set_recording(&self, recording: Option<Arc<dyn Recording>>) {
+        *lock(&self.stream.recording) = recording;
         self.node.catalogue_changed();
     }
 

@@ -33,6 +33,30 @@ impl Store {
         Self::Memory(std::sync::RwLock::default())
     }
 
+    /// A part of a file that nobody writes to any more, and where in the store it begins.
+    pub(crate) fn of_file(
+        file: std::fs::File,
+        offset: u64,
+        length: u32,
+    ) -> io::Result<(Self, u64)> {
+        #[cfg(target_os = "linux")]
+        {
+            let _ = length;
+            Ok((Self::File(file), offset))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            use std::io::{Read, Seek};
+            let mut file = file;
+            let mut bytes = vec![0; length as usize];
+            file.seek(io::SeekFrom::Start(offset))?;
+            file.read_exact(&mut bytes)?;
+            let store = Self::in_memory();
+            store.append(0, bytes.into())?;
+            Ok((store, 0))
+        }
+    }
+
     /// Writes a frame at `offset`, the end of what was written before.
     pub(crate) fn append(&self, offset: u64, frame: Bytes) -> io::Result<()> {
         match self {

@@ -9,6 +9,10 @@ use proptest::prelude::*;
 use proto::message::{
     Catalog, ClockOffset, Close, Gap, Held, Hello, List, Ping, Pong, Subscribe, Welcome,
 };
+use proto::recording::{
+    Digest, Fetch, Index, NoSegment, Open, Poster, PosterWanted, RecordingId, RecordingInfo,
+    Segment, SegmentInfo,
+};
 use proto::stream::{Audio, AudioCodec, Media, StreamState, Video, VideoCodec, is_valid_name};
 use proto::time::{Offset, Stamp};
 use proto::{
@@ -48,9 +52,30 @@ pub(crate) fn golden() -> Vec<(&'static str, Message)> {
         ("15-key-frame-wanted", Message::KeyFrameWanted),
         ("16-publish", Message::Publish(info("porch"))),
         ("17-clock-offset", Message::ClockOffset(ClockOffset { offset_us: Offset(-1_500_000) })),
+        ("18-open", Message::Open(Open { stream: Some("movie".into()) })),
+        ("19-index", Message::Index(index())),
+        ("20-fetch", Message::Fetch(Fetch { id: ID, segment: 7 })),
+        (
+            "21-segment",
+            Message::Segment(Segment { number: 7, bytes: 65_536, digest: Digest::of(b"") }),
+        ),
+        (
+            "22-no-segment",
+            Message::NoSegment(NoSegment {
+                number: 7,
+                later: true,
+                reason: "its origin is away".into(),
+            }),
+        ),
+        ("23-poster-wanted", Message::PosterWanted(PosterWanted { stream: "movie".into() })),
+        (
+            "24-poster",
+            Message::Poster(Poster { stream: "movie".into(), jpeg: vec![0xff, 0xd8].into() }),
+        ),
     ]
 }
 
+const ID: RecordingId = RecordingId(*b"0123456789abcdef");
 const NODE: u64 = 0x0123_4567_89ab_cdef;
 /// 2026-11-20 12:00:00 UTC, microseconds.
 const NOON: i64 = 1_795_176_000_000_000;
@@ -76,6 +101,7 @@ fn info(name: &str) -> StreamInfo {
         viewers: 3,
         summary: "MJPEG 1280x720 30 fps, Opus 48 kHz mono".into(),
         path: vec![NODE],
+        recording: None,
     }
 }
 
@@ -88,6 +114,26 @@ fn movie_info() -> StreamInfo {
         viewers: 0,
         summary: String::new(),
         path: vec![],
+        recording: Some(RecordingInfo {
+            id: ID,
+            duration_us: 30_000_000,
+            bytes: 4_800_000,
+            growing: false,
+            poster: true,
+        }),
+    }
+}
+
+fn index() -> Index {
+    let segment =
+        |start_us, key| SegmentInfo { start_us, duration_us: 2_000_000, bytes: 65_536, key };
+    Index {
+        id: ID,
+        description: live_description(),
+        oldest: 0,
+        first: 0,
+        segments: vec![segment(0, true), segment(2_000_000, false)],
+        finished: true,
     }
 }
 
@@ -197,8 +243,53 @@ pub(crate) fn any_message() -> BoxedStrategy<Message> {
         Just(Message::KeyFrameWanted),
         any_info().prop_map(Message::Publish),
         any::<i64>().prop_map(|o| Message::ClockOffset(ClockOffset { offset_us: Offset(o) })),
+        option::of(text()).prop_map(|stream| Message::Open(Open { stream })),
+        any_index().prop_map(Message::Index),
+        (any_id(), any::<u64>()).prop_map(|(id, segment)| Message::Fetch(Fetch { id, segment })),
+        (0..=limits::SEGMENT_NUMBER, 0..=limits::SEGMENT as u32, any::<[u8; 16]>()).prop_map(
+            |(number, bytes, digest)| {
+                Message::Segment(Segment { number, bytes, digest: Digest(digest) })
+            }
+        ),
+        (any::<u64>(), any::<bool>(), text()).prop_map(|(number, later, reason)| {
+            Message::NoSegment(NoSegment { number, later, reason })
+        }),
+        text().prop_map(|stream| Message::PosterWanted(PosterWanted { stream })),
+        (text(), vec(any::<u8>(), 0..2000))
+            .prop_map(|(stream, jpeg)| Message::Poster(Poster { stream, jpeg: jpeg.into() })),
     ]
     .boxed()
+}
+
+fn any_id() -> impl Strategy<Value = RecordingId> {
+    any::<[u8; 16]>().prop_map(RecordingId)
+}
+
+fn any_index() -> impl Strategy<Value = Index> {
+    let time = -limits::RECORDING_US..=limits::RECORDING_US;
+    let segment = (time, any::<u32>(), 0..=limits::SEGMENT as u32, any::<bool>()).prop_map(
+        |(start_us, duration_us, bytes, key)| SegmentInfo { start_us, duration_us, bytes, key },
+    );
+    let numbers = (0..=limits::SEGMENT_NUMBER, 0..=limits::SEGMENT_NUMBER - 30);
+    (any_id(), any_description(), numbers, vec(segment, 0..30), any::<bool>()).prop_map(
+        |(id, description, (oldest, first), mut segments, finished)| {
+            segments.sort_by_key(|segment| segment.start_us);
+            Index { id, description, oldest, first, segments, finished }
+        },
+    )
+}
+
+fn any_recording() -> impl Strategy<Value = RecordingInfo> {
+    let length = 0..=limits::RECORDING_US as u64;
+    (any_id(), length, any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
+        |(id, duration_us, bytes, growing, poster)| RecordingInfo {
+            id,
+            duration_us,
+            bytes,
+            growing,
+            poster,
+        },
+    )
 }
 
 fn any_hello() -> impl Strategy<Value = Message> {
@@ -215,8 +306,9 @@ fn any_info() -> impl Strategy<Value = StreamInfo> {
     let state =
         prop_oneof![Just(StreamState::Idle), Just(StreamState::Running), Just(StreamState::Held)];
     let path = vec(any::<u64>(), 0..=limits::PATH);
-    (name(), text(), any::<bool>(), state, any::<u32>(), text(), path).prop_map(
-        |(name, title, live, state, viewers, summary, path)| StreamInfo {
+    let recording = option::of(any_recording());
+    (name(), text(), any::<bool>(), state, any::<u32>(), text(), path, recording).prop_map(
+        |(name, title, live, state, viewers, summary, path, recording)| StreamInfo {
             name,
             title,
             live,
@@ -224,6 +316,7 @@ fn any_info() -> impl Strategy<Value = StreamInfo> {
             viewers,
             summary,
             path,
+            recording,
         },
     )
 }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use proto::conn::{ConnError, now};
 use proto::message::{Catalog, Pong};
+use proto::recording::Poster;
 use proto::{Message, limits};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{End, Peer};
 use crate::node::Node;
 
 /// A follower gets the catalogue at most this often, however fast it changes.
 const CATALOGUE_PAUSE: Duration = Duration::from_millis(100);
+/// A poster that takes longer is none.
+const POSTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(node: &Node, peer: &mut Peer) -> End {
     match talk(node, peer).await {
@@ -48,6 +52,10 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
                     changes.mark_unchanged();
                     peer.write(&catalogue(node)).await?;
                 }
+                Message::PosterWanted(wanted) => {
+                    heard = Instant::now();
+                    peer.write(&poster(node, wanted.stream).await).await?;
+                }
                 other => {
                     return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Ping or List" }.into());
                 }
@@ -61,6 +69,17 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
             }
         }
     }
+}
+
+/// The picture of a stream; an empty one if there is none, or not in time for the next ping.
+async fn poster(node: &Node, stream: String) -> Message {
+    let recording = node.stream(&stream).and_then(|stream| stream.recording());
+    let jpeg = match recording {
+        Some(recording) => timeout(POSTER, recording.poster()).await.unwrap_or_default(),
+        None => Bytes::new(),
+    };
+    let jpeg = if jpeg.len() <= limits::POSTER { jpeg.to_vec() } else { Vec::new() };
+    Message::Poster(Poster { stream, jpeg: jpeg.into() })
 }
 
 fn catalogue(node: &Node) -> Message {

@@ -2,6 +2,7 @@
 
 mod control;
 mod publish;
+mod recorded;
 pub(crate) mod view;
 
 use std::time::Duration;

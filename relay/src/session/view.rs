@@ -8,7 +8,7 @@ use proto::message::{ClockOffset, Subscribe};
 use proto::{CloseCode, Message, limits};
 use tokio::time::timeout;
 
-use super::{End, Peer, shutting_down};
+use super::{End, Peer, recorded, shutting_down};
 use crate::cursor::{Control, Outcome, Viewer};
 use crate::log::Start;
 use crate::node::{Node, Place};
@@ -95,17 +95,27 @@ async fn subscription(
     };
     let wanted = match message {
         Message::Subscribe(wanted) => wanted,
+        Message::Open(open) if only.is_none() => {
+            let place = node.take_place().ok_or_else(|| full(node))?;
+            let stream = find(node, open.stream.as_deref())?;
+            return recorded::run(node, peer, &stream, place).await.map(|()| None);
+        }
         // Either may have crossed with the end of the stream.
         Message::Unsubscribe | Message::KeyFrameWanted => return Ok(None),
         other => {
-            return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Subscribe" }.into());
+            return Err(
+                ConnError::OutOfOrder { got: other.kind(), expected: "Subscribe or Open" }.into()
+            );
         }
     };
     let place = node.take_place().ok_or_else(|| full(node))?;
     let stream = match only {
         Some(publishing) => publishing.stream.clone(),
-        None => find(node, &wanted)?,
+        None => find(node, wanted.stream.as_deref())?,
     };
+    if stream.is_only_recorded() {
+        return recorded::run(node, peer, &stream, place).await.map(|()| None);
+    }
     let Some(joined) = wait_for_run(node, peer, &stream).await? else {
         return peer.write(&Message::End).await.map(|()| None);
     };
@@ -122,12 +132,12 @@ fn full(node: &Node) -> End {
     End::Refuse(CloseCode::TooManyViewers, reason)
 }
 
-fn find(node: &Node, wanted: &Subscribe) -> Result<Arc<Stream>, End> {
+fn find(node: &Node, wanted: Option<&str>) -> Result<Arc<Stream>, End> {
     let names = || {
         let names: Vec<String> = node.catalogue().into_iter().map(|info| info.name).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
-    match &wanted.stream {
+    match wanted {
         Some(name) => node.stream(name).ok_or_else(|| {
             let reason = format!("there is no stream named '{name}' here; there are: {}", names());
             End::Refuse(CloseCode::NoSuchStream, reason)

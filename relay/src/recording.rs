@@ -1,0 +1,148 @@
+//! What can be watched from any point: segments by number, wherever they come from.
+//!
+//! A [`Recording`] stands behind a stream of the catalogue ([`crate::Source::set_recording`]) and is
+//! asked for one segment at a time: a library makes it from a movie, a cache takes it from its disk
+//! or from an origin. Viewers ask; nothing is made that nobody asked for.
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::recording::{Digest, Index, RecordingInfo};
+use tokio::sync::watch;
+
+use crate::store::Store;
+
+/// Something that is watched from any point. Cheap to ask: it is asked for every viewer.
+pub trait Recording: Send + Sync + 'static {
+    /// What the catalogue says of it; `None` as long as that is not known.
+    fn info(&self) -> Option<RecordingInfo>;
+
+    /// All its segments, now and after each change; `None` until they are known.
+    fn index(&self) -> watch::Receiver<Option<Arc<Index>>>;
+
+    /// Somebody wants to watch it: what [`Recording::index`] needs is to be found out. The answer comes
+    /// when the index is there or cannot be had.
+    fn open(&self) -> Pin<Box<dyn Future<Output = Result<(), Missing>> + Send + '_>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// A segment of the index, whole and verified.
+    fn segment(
+        &self,
+        number: u64,
+    ) -> Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + '_>>;
+
+    /// A JPEG that stands for it, no larger than [`proto::limits::POSTER`]; empty if there is none.
+    fn poster(&self) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
+        Box::pin(std::future::ready(Bytes::new()))
+    }
+}
+
+/// Why a segment cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// There is no such segment, or not any more.
+    #[error("{0}")]
+    Gone(String),
+    /// It cannot be had now (an origin is away, a disk fails): asking later may help.
+    #[error("{0}")]
+    Later(String),
+}
+
+/// The bytes of a segment: whole `Packet` messages, and their digest. Never changed.
+#[derive(Debug)]
+pub struct Piece {
+    pub(crate) store: Store,
+    pub(crate) offset: u64,
+    bytes: u32,
+    digest: Digest,
+}
+
+impl Piece {
+    /// Bytes that were just made, in a file in memory.
+    ///
+    /// # Errors
+    /// The system's, when it has no room; `InvalidInput` for more than
+    /// [`proto::limits::SEGMENT`].
+    pub fn in_memory(messages: Bytes) -> io::Result<Self> {
+        let bytes = fitting(messages.len() as u64)?;
+        let digest = Digest::of(&messages);
+        let store = Store::create()?;
+        store.append(0, messages)?;
+        Ok(Self { store, offset: 0, bytes, digest })
+    }
+
+    /// A part of a file on a disk, which the caller has verified to have that digest and which
+    /// nobody writes to any more.
+    ///
+    /// # Errors
+    /// As [`Piece::in_memory`].
+    pub fn in_file(file: File, offset: u64, bytes: u64, digest: Digest) -> io::Result<Self> {
+        let bytes = fitting(bytes)?;
+        let (store, offset) = Store::of_file(file, offset, bytes)?;
+        Ok(Self { store, offset, bytes, digest })
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    /// Of its bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// All its bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn read(&self) -> io::Result<Bytes> {
+        let mut whole = Vec::with_capacity(self.bytes as usize);
+        while whole.len() < self.bytes as usize {
+            let at = self.offset + whole.len() as u64;
+            for slice in self.store.read(at, self.bytes as usize - whole.len())? {
+                whole.extend_from_slice(&slice);
+            }
+        }
+        Ok(whole.into())
+    }
+}
+
+fn fitting(bytes: u64) -> io::Result<u32> {
+    let fits = |bytes: &u32| *bytes as usize <= proto::limits::SEGMENT;
+    u32::try_from(bytes).ok().filter(fits).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a segment larger than a segment may be")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_a_file_is_that_part_of_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"headBODYtail").expect("write");
+        let file = File::open(&path).expect("open");
+        let piece = Piece::in_file(file, 4, 4, Digest::of(b"BODY")).expect("piece");
+        assert_eq!(&piece.read().expect("read")[..], b"BODY");
+        let same = Piece::in_memory(Bytes::from_static(b"BODY")).expect("piece");
+        assert_eq!((same.digest(), same.bytes()), (piece.digest(), piece.bytes()));
+        assert_eq!(same.read().expect("read"), piece.read().expect("read"));
+    }
+
+    #[test]
+    fn what_is_larger_than_a_segment_is_refused() {
+        let file = tempfile::tempfile().expect("file");
+        let bytes = proto::limits::SEGMENT as u64 + 1;
+        assert!(Piece::in_file(file, 0, bytes, Digest::of(b"")).is_err());
+    }
+}
