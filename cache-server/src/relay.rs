@@ -39,6 +39,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         limits: args.limits.limits(),
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
+        keep: None,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);

@@ -4,6 +4,7 @@
 //! source   a stream in the making: Source (catalogue entry) and Writer (a run of packets)
 //! log      packets framed for the wire once, in segments that are written once
 //! store    the bytes of a segment: a memfd the kernel sends from, or memory elsewhere
+//! keep     a little of what came from origins, in memory
 //! recording what is watched from any point: segments by number
 //! cursor   a viewer's place in a log: next bytes, gaps, the end
 //! outlet   the one door to a socket: sendfile where the system has it, vectored writes elsewhere
@@ -26,6 +27,7 @@ pub mod announce;
 pub mod cli;
 mod cursor;
 mod fanout;
+mod keep;
 pub mod limits;
 pub mod listen;
 mod log;
@@ -42,5 +44,5 @@ pub mod upstream;
 pub use limits::Limits;
 pub use log::AppendError;
 pub use node::{Config, NameTaken, Node};
-pub use recording::{Missing, Piece, Recording};
+pub use recording::{Keep, Missing, Piece, Recording};
 pub use source::{Source, Writer};

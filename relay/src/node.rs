@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use proto::StreamInfo;
 use tokio::sync::watch;
 
+use crate::keep::MemoryKeep;
 use crate::limits::{Budget, Limits};
 use crate::log::Bounds;
+use crate::recording::Keep;
 use crate::session::Parked;
 use crate::source::{Facts, Source, Stream};
 
 /// How a node is set up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Config {
     /// Its bounds.
     pub limits: Limits,
@@ -21,6 +23,8 @@ pub struct Config {
     pub agent: String,
     /// Who knows it may push streams here; nobody may where there is none.
     pub publish_token: Option<String>,
+    /// Where recordings of origins are kept; `None`: a little of them, in memory.
+    pub keep: Option<Arc<dyn Keep>>,
 }
 
 /// A name that is already in the catalogue, or cannot be a name.
@@ -35,6 +39,7 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     id: u64,
     config: Config,
+    keep: Arc<dyn Keep>,
     streams: Mutex<BTreeMap<String, Arc<Stream>>>,
     /// Pushed streams whose publisher is away.
     parked: Mutex<BTreeMap<String, Parked>>,
@@ -53,11 +58,14 @@ impl std::fmt::Debug for Node {
 impl Node {
     /// A node with no streams and no sockets.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        let memory = config.limits.log_memory / 4;
+        let keep = config.keep.take().unwrap_or_else(|| Arc::new(MemoryKeep::new(memory)));
         let budget = Budget::new(config.limits.log_memory);
         Self(Arc::new(Inner {
             id: rand::random(),
             config,
+            keep,
             streams: Mutex::default(),
             parked: Mutex::default(),
             catalogue: watch::Sender::new(0),
@@ -166,6 +174,10 @@ impl Node {
             stream_memory: self.limits().stream_memory,
             max_lag: self.limits().max_lag,
         }
+    }
+
+    pub(crate) fn keep(&self) -> &Arc<dyn Keep> {
+        &self.0.keep
     }
 
     pub(crate) fn publish_token(&self) -> Option<&str> {

@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::recording::{Digest, Index, RecordingInfo};
+use proto::StreamInfo;
+use proto::recording::{Digest, Index, RecordingId, RecordingInfo};
 use tokio::sync::watch;
 
 use crate::store::Store;
@@ -30,6 +31,11 @@ pub trait Recording: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Somebody watches as long as the guard is kept: what is watched is not to be thrown away.
+    fn attend(&self) -> Box<dyn Send + Sync> {
+        Box::new(())
+    }
+
     /// A segment of the index, whole and verified.
     fn segment(
         &self,
@@ -40,6 +46,39 @@ pub trait Recording: Send + Sync + 'static {
     fn poster(&self) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
         Box::pin(std::future::ready(Bytes::new()))
     }
+}
+
+/// Where a relay keeps what came from its origins, so that it is asked for once. All calls may block.
+pub trait Keep: Send + Sync + 'static {
+    /// What is known of an origin's recordings from earlier: they are offered before it is reached.
+    fn remembered(&self, origin: &str) -> Vec<StreamInfo>;
+
+    /// An origin offers this now.
+    fn remember(&self, origin: &str, info: &StreamInfo);
+
+    /// The index of a recording, if it is kept.
+    fn index(&self, id: RecordingId) -> Option<Index>;
+
+    /// Keeps an index.
+    fn put_index(&self, index: &Index);
+
+    /// A segment, if it is kept and whole.
+    fn segment(&self, id: RecordingId, number: u64) -> Option<Arc<Piece>>;
+
+    /// Keeps a segment. What cannot be kept (a full disk) is given back in memory all the same.
+    ///
+    /// # Errors
+    /// There is room for it neither here nor there.
+    fn put_segment(
+        &self,
+        id: RecordingId,
+        number: u64,
+        digest: Digest,
+        bytes: Bytes,
+    ) -> io::Result<Arc<Piece>>;
+
+    /// Keeps a recording from being thrown away as long as the guard is kept.
+    fn hold(&self, id: RecordingId) -> Box<dyn Send + Sync>;
 }
 
 /// Why a segment cannot be had.

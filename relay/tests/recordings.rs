@@ -289,3 +289,86 @@ async fn a_viewer_that_takes_nothing_is_closed_and_nobody_else_notices() {
     say(&mut other, Message::Fetch(Fetch { id: ID, segment: 199 })).await;
     assert_eq!(segment(&mut other).await.1.len(), 200);
 }
+
+/// A relay of `origin`, and its task.
+async fn relay_of(origin: &str) -> Running {
+    let relay = Running::start(Limits::default(), None).await;
+    let (node, address) = (relay.node.clone(), origin.to_owned());
+    tokio::spawn(async move { node.pull(&address).await });
+    let offered = relay.node.clone();
+    common::eventually("the origin's recording", || {
+        offered.catalogue().iter().any(|info| info.recording.is_some())
+    })
+    .await;
+    relay
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_viewers_of_a_relay_want_is_asked_for_once() {
+    let (origin, _source, tape) = node_with(12).await;
+    let first = relay_of(&origin.address).await;
+    let second = relay_of(&first.address).await;
+    let viewers = (0..20u64).map(|viewer| {
+        let address = second.address.clone();
+        tokio::spawn(async move {
+            let mut connection =
+                proto::dial::dial(&address, Role::View, None, "viewer").await.expect("dial");
+            let open = Open { stream: Some("tape".into()) };
+            say(&mut connection, Message::Open(open)).await;
+            let Message::Index(index) = read(&mut connection).await.expect("index") else {
+                panic!()
+            };
+            assert_eq!(index.segments.len(), 12);
+            for i in 0..12 {
+                let number = (i + viewer) % 12;
+                say(&mut connection, Message::Fetch(Fetch { id: ID, segment: number })).await;
+                let (got, packets) = segment(&mut connection).await;
+                assert_eq!(got, number);
+                assert_eq!(payloads(&packets), payloads(&pictures(number)));
+            }
+        })
+    });
+    for viewer in viewers.collect::<Vec<_>>() {
+        within(viewer).await.expect("a viewer");
+    }
+    assert_eq!(tape.asked.load(Ordering::Relaxed), 12, "each segment once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_relay_has_is_served_when_the_origin_is_gone_and_the_rest_when_it_is_back() {
+    let (origin, _source, _tape) = node_with(4).await;
+    let relay = relay_of(&origin.address).await;
+    let (mut viewer, _) = open(&relay).await;
+    say(&mut viewer, Message::Fetch(Fetch { id: ID, segment: 2 })).await;
+    assert_eq!(segment(&mut viewer).await.0, 2);
+
+    let at = origin.address.parse().expect("address");
+    origin.stop().await;
+    say(&mut viewer, Message::Fetch(Fetch { id: ID, segment: 2 })).await;
+    assert_eq!(segment(&mut viewer).await.0, 2);
+    let (mut late, index) = open(&relay).await;
+    assert_eq!(index.segments.len(), 4);
+    say(&mut late, Message::Fetch(Fetch { id: ID, segment: 3 })).await;
+
+    let back = Running::start_at(at, Limits::default(), None).await;
+    let source = back.node.add_stream("tape", "", false).expect("stream");
+    source.set_recording(Some(Tape::new(4)));
+    assert_eq!(segment(&mut late).await.0, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_changed_at_the_origin_is_fetched_anew() {
+    let (origin, source, tape) = node_with(3).await;
+    let relay = relay_of(&origin.address).await;
+    let (mut viewer, _) = open(&relay).await;
+    say(&mut viewer, Message::Fetch(Fetch { id: ID, segment: 1 })).await;
+    assert_eq!(segment(&mut viewer).await.0, 1);
+    let other = RecordingId([9; 16]);
+    tape.record(other, 2, true);
+    source.set_recording(Some(tape.clone()));
+    let Message::Index(new) = until(&mut viewer, "Index").await else { panic!() };
+    assert_eq!((new.id, new.segments.len()), (other, 2));
+    say(&mut viewer, Message::Fetch(Fetch { id: other, segment: 1 })).await;
+    assert_eq!(segment(&mut viewer).await.0, 1);
+    assert_eq!(tape.asked.load(Ordering::Relaxed), 2, "what was kept is of another recording");
+}

@@ -39,7 +39,12 @@ impl Ours {
             stall: Duration::from_secs(60),
             ..Limits::default()
         };
-        let node = Node::new(Config { limits, agent: "bench".to_owned(), publish_token: None });
+        let node = Node::new(Config {
+            limits,
+            agent: "bench".to_owned(),
+            publish_token: None,
+            keep: None,
+        });
         let (address, source, writer) = runtime.block_on(async {
             let listener = listen::bind("127.0.0.1:0".parse().expect("address")).expect("bind");
             let address = listener.local_addr().expect("address").to_string();

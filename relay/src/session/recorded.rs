@@ -34,6 +34,7 @@ pub(super) async fn run(
     if !open(node, peer, recording.as_ref()).await? {
         return peer.write(&Message::End).await;
     }
+    let _watched = recording.attend();
     let mut index = recording.index();
     let mut told = Told::default();
     told.tell(peer, &mut index).await?;

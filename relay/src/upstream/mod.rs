@@ -1,8 +1,10 @@
-//! Other nodes: an origin whose streams are offered here, and a relay that ours are pushed to.
+//! Other nodes: an origin whose streams are offered here, live ones and recordings, and a relay that
+//! ours are pushed to.
 
 mod pull;
 mod push;
 pub(crate) mod receive;
+mod remote;
 
 pub use push::PushError;
 

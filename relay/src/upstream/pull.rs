@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::Complaint;
 use super::receive::{Receiver, Restamp, unwatched};
+use super::remote::Remote;
 use crate::node::Node;
 use crate::session::{End, Peer};
 use crate::source::{Facts, Source};
@@ -41,6 +42,11 @@ impl Node {
             alive: watch::Sender::new(false),
         };
         let mut streams = Streams { node: self.clone(), origin, pulled: HashMap::new() };
+        // What is kept can be watched before the origin is reached, or though it never is.
+        let keep = self.keep().clone();
+        let known = address.to_owned();
+        let known = tokio::task::spawn_blocking(move || keep.remembered(&known)).await;
+        streams.offer(known.unwrap_or_default());
         tokio::select! {
             error = streams.follow() => Err(error),
             () = self.stopped() => Ok(()),
@@ -59,6 +65,8 @@ struct Streams {
 struct Pulled {
     source: Arc<Source>,
     task: AbortHandle,
+    /// What is watched from any point.
+    remote: Option<Arc<Remote>>,
     /// Since when the origin's catalogue does not have it.
     missing_since: Option<Instant>,
 }
@@ -119,6 +127,7 @@ impl Streams {
         let clock = self.origin.clock.clone();
         keep_clock(&mut dialled, &clock, |message| {
             if let Message::Catalog(catalog) = message {
+                self.remember(&catalog.streams);
                 self.offer(catalog.streams);
             }
             self.sweep();
@@ -138,6 +147,13 @@ impl Streams {
         let fine = |s: &StreamInfo| !s.path.contains(&id) && s.path.len() < limits::PATH;
         let streams: Vec<StreamInfo> = streams.into_iter().filter(fine).collect();
         let now = Instant::now();
+        // What was live and is now recorded, or the other way round, is another stream.
+        let same_kind = |s: &StreamInfo, pulled: &Pulled| {
+            pulled.remote.is_some() == (s.recording.is_some() && !s.live)
+        };
+        self.pulled.retain(|name, pulled| {
+            streams.iter().find(|s| s.name == *name).is_none_or(|s| same_kind(s, pulled))
+        });
         for (name, pulled) in &mut self.pulled {
             let there = streams.iter().any(|s| s.name == *name);
             pulled.missing_since = if there { None } else { pulled.missing_since.or(Some(now)) };
@@ -145,7 +161,12 @@ impl Streams {
         let mut changed = false;
         for info in streams {
             match self.pulled.get(&info.name) {
-                Some(pulled) => changed |= pulled.source.stream().update(facts_of(&info, id)),
+                Some(pulled) => {
+                    changed |= pulled.source.stream().update(facts_of(&info, id));
+                    if let (Some(remote), Some(recording)) = (&pulled.remote, info.recording) {
+                        changed |= remote.update(recording);
+                    }
+                }
                 None => self.add(info),
             }
         }
@@ -170,17 +191,40 @@ impl Streams {
         match added {
             Ok(source) => {
                 let source = Arc::new(source);
-                let pull = keep_pulling(
-                    self.node.clone(),
-                    self.origin.clone(),
-                    source.clone(),
-                    info.name.clone(),
-                );
-                let task = tokio::spawn(pull).abort_handle();
-                self.pulled.insert(info.name, Pulled { source, task, missing_since: None });
+                let (remote, task) = self.pull(&source, &info);
+                let pulled = Pulled { source, task, remote, missing_since: None };
+                self.pulled.insert(info.name, pulled);
             }
             Err(error) => tracing::warn!("origin {}: {error}", self.origin.address),
         }
+    }
+}
+
+impl Streams {
+    /// Starts what brings a stream here: its segments, or its packets.
+    fn pull(&self, source: &Arc<Source>, info: &StreamInfo) -> (Option<Arc<Remote>>, AbortHandle) {
+        let (node, origin) = (&self.node, &self.origin);
+        if let Some(recording) = info.recording.filter(|_| !info.live) {
+            let place = (origin.address.as_str(), info.name.as_str(), node.agent());
+            let remote = Remote::new(place, recording, node.keep().clone());
+            source.set_recording(Some(remote.clone()));
+            return (Some(remote.clone()), tokio::spawn(remote.run()).abort_handle());
+        }
+        let pull = keep_pulling(node.clone(), origin.clone(), source.clone(), info.name.clone());
+        (None, tokio::spawn(pull).abort_handle())
+    }
+
+    /// Writes down which recordings the origin has.
+    fn remember(&self, streams: &[StreamInfo]) {
+        let recorded = streams.iter().filter(|info| info.recording.is_some() && !info.live);
+        let recorded: Vec<StreamInfo> = recorded.cloned().collect();
+        if recorded.is_empty() {
+            return;
+        }
+        let (keep, address) = (self.node.keep().clone(), self.origin.address.clone());
+        tokio::task::spawn_blocking(move || {
+            recorded.iter().for_each(|info| keep.remember(&address, info));
+        });
     }
 }
 

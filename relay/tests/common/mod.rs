@@ -33,7 +33,8 @@ impl Running {
         publish_token: Option<&str>,
     ) -> Self {
         let publish_token = publish_token.map(str::to_owned);
-        let node = Node::new(Config { limits, agent: "test".to_owned(), publish_token });
+        let node =
+            Node::new(Config { limits, agent: "test".to_owned(), publish_token, keep: None });
         let listener = listen::bind(at).expect("bind");
         let address = listener.local_addr().unwrap().to_string();
         let serving = {
