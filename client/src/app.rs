@@ -98,7 +98,7 @@ fn discover(json: bool) -> Result<ExitCode, AppError> {
     }
     // A reader that went away has seen enough.
     let _ = lines.iter().all(line);
-    Ok(ExitCode::SUCCESS)
+    Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Lists what a server offers.

@@ -45,6 +45,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "MS",
+        allow_negative_numbers = true,
         default_value_t = DEFAULT_LATENCY_MS,
         value_parser = clap::value_parser!(u32).range(0..=i64::from(LONGEST_LATENCY_MS)),
     )]

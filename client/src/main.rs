@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match app::run(&args) {
+        Ok(_) if output::is_lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             output::remark(&error);

@@ -102,7 +102,9 @@ impl Player {
             record.packet(packet.clone());
         }
         let track = Some(packet.header.track);
-        let timed = Timed { packet, captured: arrival.captured, backlog: arrival.backlog };
+        // What lies before the beginning (of a movie that was trimmed) is only decoded.
+        let backlog = arrival.backlog || packet.header.pts_us < 0;
+        let timed = Timed { packet, captured: arrival.captured, backlog };
         if track == self.video && self.shared.wants_picture() {
             let dropped = self.shared.video.push(timed);
             self.shared.stats.dropped(dropped as u64);

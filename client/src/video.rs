@@ -10,7 +10,7 @@ use proto::stream::{Media, Video};
 use proto::time::Stamp;
 
 use crate::jitter::{Item, Taken, Timed};
-use crate::shared::Shared;
+use crate::shared::{Board, Shared};
 use crate::stage::Frame;
 
 /// A packet that is later than this is worth skipping to the next key frame for, microseconds: at
@@ -18,6 +18,8 @@ use crate::stage::Frame;
 const LATE_US: i64 = 250_000;
 /// How long to wait for packets before looking around.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So long without a single whole picture is worth a word, microseconds.
+const DAMAGED_US: i64 = 2_000_000;
 
 /// Decodes until the buffer is closed.
 pub fn run(shared: &Shared) {
@@ -49,6 +51,8 @@ struct Current {
     /// What is decoded now is there to catch up with.
     backlog: bool,
     skipped: u64,
+    /// Since when every picture has come damaged, and whether that was said.
+    damaged: Option<(Stamp, bool)>,
 }
 
 impl Decoding<'_> {
@@ -59,8 +63,14 @@ impl Decoding<'_> {
         match VideoDecoder::new(track) {
             Ok(decoder) => {
                 let video = Arc::new(video.clone());
-                let (shift_us, backlog, skipped) = (0, false, 0);
-                self.current = Some(Current { decoder, video, shift_us, backlog, skipped });
+                self.current = Some(Current {
+                    decoder,
+                    video,
+                    shift_us: 0,
+                    backlog: false,
+                    skipped: 0,
+                    damaged: None,
+                });
             }
             Err(error) => self.give_up(&error),
         }
@@ -81,8 +91,12 @@ impl Decoding<'_> {
         current.backlog = timed.backlog;
         let result = current.decoder.decode(&timed.packet);
         let broken = current.decoder.skipped();
-        self.shared.stats.dropped(broken - current.skipped);
+        let lost = broken - current.skipped;
+        self.shared.stats.dropped(lost);
         current.skipped = broken;
+        if lost > 0 {
+            current.complain(&self.shared.board);
+        }
         match result {
             Ok(pictures) => self.show(pictures),
             Err(error) => {
@@ -100,7 +114,10 @@ impl Decoding<'_> {
     }
 
     fn show(&mut self, pictures: Vec<media::Picture>) {
-        let Some(current) = &self.current else { return };
+        let Some(current) = &mut self.current else { return };
+        if !pictures.is_empty() && current.damaged.take().is_some_and(|(_, said)| said) {
+            self.shared.board.update(|status| status.undecodable = None);
+        }
         for picture in pictures {
             let decoded = now();
             let captured = Stamp(picture.pts_us.saturating_add(current.shift_us));
@@ -117,6 +134,19 @@ impl Decoding<'_> {
     fn give_up(&self, error: &decode::Error) {
         let reason = format!("the picture cannot be shown: {error}");
         self.shared.board.update(|status| status.undecodable = Some(reason));
+    }
+}
+
+impl Current {
+    /// A picture was lost. One is nothing; when there is none for seconds, people want to know why.
+    fn complain(&mut self, board: &Board) {
+        let now = now();
+        let (since, said) = self.damaged.get_or_insert((now, false));
+        if !*said && now.us_since(*since) > DAMAGED_US {
+            *said = true;
+            let reason = "the pictures come damaged from their source, none can be shown";
+            board.update(|status| status.undecodable = Some(reason.to_owned()));
+        }
     }
 }
 

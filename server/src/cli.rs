@@ -39,6 +39,7 @@ pub struct Cli {
 
     /// Serve what ffmpeg opens (rtsp://, http://, ...); may be given several times
     #[arg(long, value_name = "URL", help_heading = "What to serve")]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub input: Vec<String>,
 
     /// Serve a picture with a running clock, with a flash and a beep every second

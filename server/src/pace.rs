@@ -27,6 +27,8 @@ impl Pacer {
     /// How long to wait, microseconds, before sending what is decoded at `dts_us`; 0 or less: now.
     #[must_use]
     pub fn wait_us(&mut self, dts_us: i64, now: Stamp) -> i64 {
+        // What is decoded before the beginning is there to begin with, and is not shown.
+        let dts_us = dts_us.max(0);
         let wait = self.start.plus_us(dts_us).us_since(now);
         if wait < -LOST_US {
             self.start = now.plus_us(dts_us.saturating_neg());
@@ -136,6 +138,17 @@ mod tests {
         }
         assert_eq!(pacer.wait_us(400_000, Stamp(5_300_000)), 100_000);
         assert_eq!(pacer.captured_at(80_000), Stamp(5_080_000));
+    }
+
+    #[test]
+    fn what_lies_before_the_beginning_goes_at_once_and_moves_nothing() {
+        let start = Stamp(5_000_000);
+        let mut pacer = Pacer::new(start);
+        for dts in [-1_500_000, -700_000, 0] {
+            assert!(pacer.wait_us(dts, start.plus_us(3_000)) <= 0);
+        }
+        assert_eq!(pacer.wait_us(40_000, start.plus_us(3_000)), 37_000);
+        assert_eq!(pacer.captured_at(-1_000_000), start.plus_us(-1_000_000));
     }
 
     #[test]

@@ -201,6 +201,22 @@ fn a_disk_that_is_full_is_said_and_playing_goes_on() {
 }
 
 #[test]
+fn results_that_cannot_be_written_are_a_failure() {
+    let (_server, address) = server(&["--test-pattern", "--size", "320x180"]);
+    for what in ["--list", "--headless"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let output = tests::process::command("client")
+            .args(["--connect", &address, what])
+            .stdout(full)
+            .output()
+            .expect("client");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert!(said.contains("cannot be written to"), "{what}: {said}");
+    }
+}
+
+#[test]
 fn neither_screen_nor_sound_card() {
     let (_server, address) = server(&["--test-pattern", "--size", "320x180"]);
     let mut command = tests::process::command("client");
