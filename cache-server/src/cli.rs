@@ -1,15 +1,86 @@
 //! Flags of `cache-server`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
+
+/// What is said of a folder for recordings.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Folder {
+    /// The folder in which recordings are kept
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: PathBuf,
+}
+
+/// What can be done with the folder itself.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Look after the recordings that are kept on the disk
+    #[command(subcommand)]
+    Cache(Chore),
+}
+
+/// See [`Command::Cache`].
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Chore {
+    /// List what is kept, and how much of it
+    List {
+        /// Which folder.
+        #[command(flatten)]
+        folder: Folder,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read everything and say what is damaged; damaged files are removed and come again from the
+    /// origin
+    Verify {
+        /// Which folder.
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Remove a recording
+    Remove {
+        /// Which folder.
+        #[command(flatten)]
+        folder: Folder,
+        /// Its name, or its number as `list` shows it
+        movie: String,
+    },
+    /// Fetch a whole recording from an origin before anybody asks for it
+    Prefetch {
+        /// Which folder.
+        #[command(flatten)]
+        folder: Folder,
+        /// How much may be kept; what was not watched for longest makes room
+        #[arg(long, value_name = "SIZE", default_value = "20G", value_parser = size)]
+        cache_size: u64,
+        /// Where it is
+        #[arg(long, value_name = "HOST[:PORT]", value_parser = address)]
+        origin: String,
+        /// Its name there
+        movie: String,
+    },
+    /// Write a recording as a movie that any player opens
+    Export {
+        /// Which folder.
+        #[command(flatten)]
+        folder: Folder,
+        /// Its name, or its number as `list` shows it
+        movie: String,
+        /// Where to: OUT.mkv or OUT.mp4
+        out: PathBuf,
+    },
+}
 
 /// Relays live and recorded streams to many viewers.
 ///
 /// Dials its origins (servers or other relays), offers every stream of theirs under its name, and
 /// asks for one only while somebody watches it. Viewers stay connected when an origin goes away.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
     .args(["origin", "publish_token"]))]
 #[command(
@@ -17,11 +88,18 @@ use proto::dial::{DialError, parse_address};
     after_help = "Examples:\n  \
     cache-server --origin 192.168.1.7            relay what the server at 192.168.1.7 offers\n  \
     cache-server --origin cam --origin films     two origins, one catalogue\n  \
-    cache-server --publish-token SECRET          take streams that servers push here\n\n\
+    cache-server --origin films --cache-dir /var/cache/films --cache-size 50G\n                                                 \
+    keep recordings on the disk\n  \
+    cache-server --publish-token SECRET          take streams that servers push here\n  \
+    cache-server cache list --cache-dir /var/cache/films\n\n\
     Watch with: client --connect THIS-HOST\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage."
 )]
 pub struct Args {
+    /// Something else than relaying.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// A server or relay whose streams are offered here; may be given several times
     #[arg(long, value_name = "HOST[:PORT]", value_parser = address)]
     pub origin: Vec<String>,
@@ -34,6 +112,15 @@ pub struct Args {
     #[arg(long, value_name = "TOKEN", env = "PUBLISH_TOKEN", hide_env_values = true)]
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub publish_token: Option<String>,
+
+    /// Keep recordings of origins in this folder; without it, a little of them in memory
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// How much the folder may hold, as 500M, 20G or 1T; what was not watched for longest makes room
+    #[arg(long, value_name = "SIZE", default_value = "20G", value_parser = size)]
+    #[arg(requires = "cache_dir")]
+    pub cache_size: u64,
 
     /// Do not announce this relay on the local network (mDNS)
     #[arg(long)]
@@ -49,9 +136,56 @@ fn address(text: &str) -> Result<String, DialError> {
     parse_address(text).map(|_| text.to_owned())
 }
 
+/// Bytes, with K, M, G or T behind the number.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => Some(0),
+        "K" => Some(10),
+        "M" => Some(20),
+        "G" => Some(30),
+        "T" => Some(40),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+    match bytes {
+        Some(bytes) if bytes >= SMALLEST => Ok(bytes),
+        _ => Err("a size looks like 500M, 20G or 1T, and is at least 1M".to_owned()),
+    }
+}
+
+/// Less than a segment would keep nothing.
+const SMALLEST: u64 = 1 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("1M", 1 << 20), ("20G", 20 << 30), ("1t", 1 << 40)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "G", "20X", "-1G", "99999999999T", "10"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn chores_need_no_origin() {
+        for line in [
+            "cache-server cache list --cache-dir d --json",
+            "cache-server cache verify --cache-dir d",
+            "cache-server cache remove --cache-dir d film",
+            "cache-server cache prefetch --cache-dir d --origin tv film",
+            "cache-server cache export --cache-dir d film out.mkv",
+        ] {
+            assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in ["cache-server", "cache-server cache list", "cache-server --cache-dir d"] {
+            assert!(Args::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
 
     #[test]
     fn the_flags_are_consistent_and_the_defaults_are_the_librarys() {

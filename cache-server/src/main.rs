@@ -25,6 +25,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: cache_server::cli::Args) -> anyhow::Result<()> {
+    if let Some(cache_server::cli::Command::Cache(chore)) = args.command {
+        return Ok(cache_server::chores::run(chore)?);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(cache_server::relay::run(args))?;
     Ok(())

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proto::dial::{DialError, parse_address};
 use relay::announce::{self, Kind};
-use relay::{Config, Node, listen, process, reach};
+use relay::{Config, Keep, Node, listen, process, reach};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::cli::Args;
+use crate::store::Store;
 
 /// Why the relay cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum Error {
     /// An origin can never be reached.
     #[error("origin {0}")]
     Origin(#[from] DialError),
+    /// Recordings cannot be kept where they are to be.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
     /// The system does not tell us of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -35,11 +40,15 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let listeners = listen::bind_all(&args.listen)?;
     let addresses: Vec<SocketAddr> =
         listeners.iter().filter_map(|listener: &TcpListener| listener.local_addr().ok()).collect();
+    let keep = match &args.cache_dir {
+        Some(folder) => Some(Store::open(folder, args.cache_size)? as Arc<dyn Keep>),
+        None => None,
+    };
     let node = Node::new(Config {
         limits: args.limits.limits(),
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
-        keep: None,
+        keep,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);

@@ -4,12 +4,13 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::frame::{Decoder, FrameError, Next};
 use crate::message::{Close, DecodeError, Welcome};
+use crate::recording::Segment;
 use crate::time::{Stamp, micros};
 use crate::{CloseCode, Message, Role, limits};
 
@@ -129,6 +130,24 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// As [`Reader::read`], but the whole message must be here within `deadline`.
     pub async fn read_within(&mut self, deadline: Duration) -> Result<Message, ConnError> {
         timeout(deadline, self.read()).await.map_err(|_| ConnError::Timeout(deadline))?
+    }
+
+    /// The packets that follow a [`Segment`], as the bytes they came as: at least as many as it says,
+    /// more only from a peer that is wrong, which their digest tells. Each must come within
+    /// `deadline`. Not safe to cancel.
+    pub async fn segment(&mut self, head: Segment, deadline: Duration) -> Result<Bytes, ConnError> {
+        let length = (head.bytes as usize).min(limits::SEGMENT);
+        // What a peer claims costs nothing before it comes.
+        let mut bytes = BytesMut::with_capacity(length.min(LARGEST_STEP));
+        while bytes.len() < length {
+            match self.read_within(deadline).await? {
+                packet @ Message::Packet(_) => packet.encode_into(&mut bytes),
+                other => {
+                    return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Packet" });
+                }
+            }
+        }
+        Ok(bytes.freeze())
     }
 
     /// The same reader with its socket made into something else, say a box.

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use proto::Role;
 use proto::conn::{ConnError, Reader, Writer};
 use proto::dial::dial;
 use proto::message::Message;
@@ -18,7 +19,6 @@ use proto::recording::{
     Digest, Fetch, Index, NoSegment, Open, PosterWanted, RecordingId, RecordingInfo, Segment,
 };
 use proto::retry::Backoff;
-use proto::{Role, limits};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
@@ -217,7 +217,7 @@ impl Remote {
                 let Some(id) = line.arrived(head.number) else {
                     return Err(ConnError::OutOfOrder { got: "Segment", expected: "nothing" });
                 };
-                let bytes = gather(&mut line.reader, head).await?;
+                let bytes = line.reader.segment(head, SILENCE).await?;
                 self.take_segment(line, id, head, bytes).await;
             }
             Message::NoSegment(NoSegment { number, later, reason }) => {
@@ -408,23 +408,4 @@ impl Recording for Remote {
             poster.clone().unwrap_or_default()
         })
     }
-}
-
-/// Reads a segment's packets as the bytes they came as.
-async fn gather(reader: &mut Reader<OwnedReadHalf>, head: Segment) -> Result<Bytes, ConnError> {
-    let length = head.bytes as usize;
-    // What a peer claims costs nothing before it comes.
-    let mut bytes = BytesMut::with_capacity(length.min(1 << 20));
-    while bytes.len() < length {
-        match reader.read_within(SILENCE).await? {
-            packet @ Message::Packet(_) => packet.encode_into(&mut bytes),
-            other => {
-                return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Packet" });
-            }
-        }
-        if bytes.len() > limits::SEGMENT {
-            break;
-        }
-    }
-    Ok(bytes.freeze())
 }

@@ -1,0 +1,197 @@
+//! The folder of one recording: its index, its segments, and what it is called where.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use proto::recording::{Digest, Index, RecordingId};
+use proto::{Message, StreamInfo, limits};
+use serde::{Deserialize, Serialize};
+
+use super::file::{self, Damage, HEAD, Head};
+
+/// Most names of one recording: the same film may be offered by several origins.
+const NAMES: usize = 64;
+/// Largest file of names, bytes.
+const ABOUT: u64 = 1 << 20;
+
+/// What a recording is called at an origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// HOST[:PORT] as it was given.
+    pub origin: String,
+    /// Its line in the catalogue.
+    pub stream: StreamInfo,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    folder: PathBuf,
+    id: RecordingId,
+}
+
+/// All recordings in a cache folder.
+pub fn all(cache: &Path) -> impl Iterator<Item = Shelf> {
+    let entries = fs::read_dir(cache).into_iter().flatten().flatten();
+    let cache = cache.to_owned();
+    entries.filter_map(move |entry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        Some(Shelf::new(&cache, id))
+    })
+}
+
+impl Shelf {
+    pub(super) fn new(cache: &Path, id: RecordingId) -> Self {
+        Self { folder: cache.join(id.to_string()), id }
+    }
+
+    /// The recording.
+    #[must_use]
+    pub fn id(&self) -> RecordingId {
+        self.id
+    }
+
+    /// Where a segment stands.
+    #[must_use]
+    pub fn segment(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:010}.seg"))
+    }
+
+    /// Where a file is written before it is whole.
+    pub(super) fn beside(&self, count: u64) -> PathBuf {
+        self.folder.join(format!("unfinished-{}-{count}", std::process::id()))
+    }
+
+    pub(super) fn make(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)
+    }
+
+    /// Whether anything of it is here.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.folder.is_dir()
+    }
+
+    /// Removes all of it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The files of a dead process that it did not finish.
+    pub(super) fn clear_unfinished(&self) {
+        let own = format!("unfinished-{}-", std::process::id());
+        for (name, path) in self.files() {
+            if name.starts_with("unfinished-") && !name.starts_with(&own) {
+                // One that cannot be removed costs its room and nothing else.
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.file_name().to_str()?.to_owned(), entry.path())))
+    }
+
+    /// Numbers of the segments that are here, in order.
+    #[must_use]
+    pub fn segments(&self) -> Vec<u64> {
+        let number = |(name, _): (String, PathBuf)| name.strip_suffix(".seg")?.parse().ok();
+        let mut numbers: Vec<u64> = self.files().filter_map(number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// What it takes on the disk, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files().filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len())).sum()
+    }
+
+    /// Somebody watches it now.
+    pub(super) fn used(&self) {
+        if self.is_there() {
+            // It only decides what goes first.
+            let _ = File::create(self.folder.join("used"));
+        }
+    }
+
+    /// When somebody last watched it.
+    #[must_use]
+    pub fn last_used(&self) -> SystemTime {
+        let at = |name: &str| fs::metadata(self.folder.join(name)).ok()?.modified().ok();
+        at("used").or_else(|| at("index")).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Its index.
+    ///
+    /// # Errors
+    /// It is not here, or not to be believed.
+    pub fn index(&self) -> Result<Index, Damage> {
+        let mut file = File::open(self.folder.join("index"))?;
+        let head = file::look(&mut file, file::INDEX, self.id, 0)?;
+        if head.bytes as usize > limits::MESSAGE {
+            return Err(Damage::Head);
+        }
+        let mut body = vec![0; head.bytes as usize];
+        file.seek(SeekFrom::Start(HEAD))?;
+        file.read_exact(&mut body)?;
+        if Digest::of(&body) != head.digest {
+            return Err(Damage::Body);
+        }
+        match Message::decode(Bytes::from(body)) {
+            Ok(Message::Index(index)) if index.id == self.id => Ok(index),
+            _ => Err(Damage::Body),
+        }
+    }
+
+    pub(super) fn put_index(&self, index: &Index, count: u64) -> io::Result<()> {
+        let body = Message::Index(index.clone()).encode();
+        let body = &body[proto::frame::LENGTH_PREFIX..];
+        let bytes = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let digest = Digest::of(body);
+        let head = Head { kind: file::INDEX, id: self.id, number: 0, bytes, digest };
+        self.make()?;
+        file::write(&self.folder.join("index"), &self.beside(count), &head, body)
+    }
+
+    /// What it is called, at each origin.
+    #[must_use]
+    pub fn about(&self) -> Vec<About> {
+        let path = self.folder.join("about.json");
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > ABOUT) {
+            return Vec::new();
+        }
+        let text = fs::read(path).unwrap_or_default();
+        let mut about: Vec<About> = serde_json::from_slice(&text).unwrap_or_default();
+        // Written by us, but it may have been edited: what the wire would refuse goes no further.
+        about.retain(|about| about.stream.validate().is_ok());
+        about.truncate(NAMES);
+        about
+    }
+
+    /// Notes what it is called at an origin.
+    pub(super) fn remember(&self, origin: &str, info: &StreamInfo) -> io::Result<()> {
+        let mut about = self.about();
+        let stream = StreamInfo { viewers: 0, ..info.clone() };
+        let news = About { origin: origin.to_owned(), stream };
+        if about.contains(&news) {
+            return Ok(());
+        }
+        about.retain(|there| there.origin != origin || there.stream.name != info.name);
+        about.insert(0, news);
+        about.truncate(NAMES);
+        let beside = self.folder.join(format!("unfinished-{}-about", std::process::id()));
+        fs::write(&beside, serde_json::to_vec_pretty(&about)?)?;
+        fs::rename(beside, self.folder.join("about.json"))
+    }
+}
