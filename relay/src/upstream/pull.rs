@@ -164,7 +164,7 @@ impl Streams {
                 Some(pulled) => {
                     changed |= pulled.source.stream().update(facts_of(&info, id));
                     if let (Some(remote), Some(recording)) = (&pulled.remote, info.recording) {
-                        changed |= remote.update(recording);
+                        changed |= remote.update(&info, recording);
                     }
                 }
                 None => self.add(info),
@@ -205,8 +205,8 @@ impl Streams {
     fn pull(&self, source: &Arc<Source>, info: &StreamInfo) -> (Option<Arc<Remote>>, AbortHandle) {
         let (node, origin) = (&self.node, &self.origin);
         if let Some(recording) = info.recording.filter(|_| !info.live) {
-            let place = (origin.address.as_str(), info.name.as_str(), node.agent());
-            let remote = Remote::new(place, recording, node.keep().clone());
+            let place = (origin.address.as_str(), node.agent());
+            let remote = Remote::new(place, info, recording, node.keep().clone());
             source.set_recording(Some(remote.clone()));
             return (Some(remote.clone()), tokio::spawn(remote.run()).abort_handle());
         }

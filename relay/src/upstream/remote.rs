@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto::Role;
 use proto::conn::{ConnError, Reader, Writer};
 use proto::dial::dial;
 use proto::message::Message;
@@ -19,6 +18,7 @@ use proto::recording::{
     Digest, Fetch, Index, NoSegment, Open, PosterWanted, RecordingId, RecordingInfo, Segment,
 };
 use proto::retry::Backoff;
+use proto::{Role, StreamInfo};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
@@ -48,7 +48,9 @@ pub(super) struct Remote {
     name: String,
     agent: String,
     keep: Arc<dyn Keep>,
-    info: Mutex<RecordingInfo>,
+    recording: Mutex<RecordingInfo>,
+    /// Its line in the origin's catalogue.
+    info: Mutex<StreamInfo>,
     index: watch::Sender<Option<Arc<Index>>>,
     wanted: Mutex<Wanted>,
     work: Notify,
@@ -90,18 +92,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Remote {
-    /// A recording that the origin at `address` calls `name`. It works as long as [`Remote::run`] does.
+    /// A recording in the catalogue of the origin at `address`. It works as long as [`Remote::run`] does.
     pub(super) fn new(
-        (address, name, agent): (&str, &str, &str),
-        info: RecordingInfo,
+        (address, agent): (&str, &str),
+        info: &StreamInfo,
+        recording: RecordingInfo,
         keep: Arc<dyn Keep>,
     ) -> Arc<Self> {
         Arc::new(Self {
             address: address.to_owned(),
-            name: name.to_owned(),
+            name: info.name.clone(),
             agent: agent.to_owned(),
             keep,
-            info: Mutex::new(info),
+            recording: Mutex::new(recording),
+            info: Mutex::new(info.clone()),
             index: watch::Sender::new(None),
             wanted: Mutex::default(),
             work: Notify::new(),
@@ -110,11 +114,12 @@ impl Remote {
     }
 
     /// The origin's catalogue says this now; whether it is news.
-    pub(super) fn update(&self, info: RecordingInfo) -> bool {
-        let mut known = lock(&self.info);
-        let news = *known != info;
-        let changed = known.id != info.id;
-        *known = info;
+    pub(super) fn update(&self, info: &StreamInfo, recording: RecordingInfo) -> bool {
+        *lock(&self.info) = info.clone();
+        let mut known = lock(&self.recording);
+        let news = *known != recording;
+        let changed = known.id != recording.id;
+        *known = recording;
         drop(known);
         if changed {
             tracing::info!("'{}' has changed at {}: it is fetched anew", self.name, self.address);
@@ -125,7 +130,7 @@ impl Remote {
     }
 
     fn id(&self) -> RecordingId {
-        lock(&self.info).id
+        lock(&self.recording).id
     }
 
     /// Fetches what is wanted, for as long as it is polled.
@@ -248,7 +253,7 @@ impl Remote {
         };
         let whole = Arc::new(whole);
         lock(&self.wanted).index = false;
-        lock(&self.info).id = whole.id;
+        lock(&self.recording).id = whole.id;
         // The same again is no news to anybody.
         let is_news = self.index.send_if_modified(|index| {
             let news = index.as_ref() != Some(&whole);
@@ -258,8 +263,15 @@ impl Remote {
         if !is_news {
             return;
         }
-        let keep = self.keep.clone();
-        let _ = tokio::task::spawn_blocking(move || keep.put_index(&whole)).await;
+        let (keep, address) = (self.keep.clone(), self.address.clone());
+        let mut info = lock(&self.info).clone();
+        info.recording = Some(*lock(&self.recording));
+        let kept = tokio::task::spawn_blocking(move || {
+            keep.put_index(&whole);
+            keep.remember(&address, &info);
+        });
+        // Should it panic, nothing is kept, and what came is served all the same.
+        let _ = kept.await;
     }
 
     async fn take_segment(&self, line: &mut Line, id: RecordingId, head: Segment, bytes: Bytes) {
@@ -362,7 +374,7 @@ impl Remote {
 
 impl Recording for Remote {
     fn info(&self) -> Option<RecordingInfo> {
-        Some(*lock(&self.info))
+        Some(*lock(&self.recording))
     }
 
     fn index(&self) -> watch::Receiver<Option<Arc<Index>>> {
