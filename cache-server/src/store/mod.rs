@@ -124,9 +124,11 @@ impl Store {
             complained: AtomicBool::new(false),
         });
         let counting = store.clone();
+        let opened = SystemTime::now();
         // Counting takes longer the more there is; serving does not wait for it.
-        let counting =
-            std::thread::Builder::new().name("count".to_owned()).spawn(move || counting.count());
+        let counting = std::thread::Builder::new()
+            .name("count".to_owned())
+            .spawn(move || counting.count(opened));
         counting.map_err(failed)?;
         Ok(store)
     }
@@ -138,12 +140,12 @@ impl Store {
     }
 
     /// Finds out how much there is, and clears away what was being written when a process died.
-    fn count(&self) {
+    fn count(&self, opened: SystemTime) {
         for shelf in shelf::all(&self.folder) {
             if self.lock.is_some() {
                 shelf.clear_unfinished();
             }
-            self.room.found(shelf.id(), shelf.bytes(), shelf.last_used());
+            self.room.found(shelf.id(), shelf.bytes_before(opened), shelf.last_used());
         }
         self.room.counted();
         self.make_room();

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use proto::recording::{Digest, Index, RecordingId};
@@ -115,6 +115,18 @@ impl Shelf {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files().filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len())).sum()
+    }
+
+    /// What of it was there at a moment, bytes: what was written since is counted as it is written.
+    pub(super) fn bytes_before(&self, moment: SystemTime) -> u64 {
+        /// File systems stamp with a clock that is up to some milliseconds behind.
+        const COARSE: Duration = Duration::from_millis(20);
+        let there = |path: PathBuf| {
+            let metadata = fs::metadata(path).ok()?;
+            let written = metadata.modified().ok()?;
+            (written + COARSE < moment).then(|| metadata.len())
+        };
+        self.files().filter_map(|(_, path)| there(path)).sum()
     }
 
     /// Somebody watches it now.
