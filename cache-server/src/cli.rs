@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
+use relay::Rewind;
 
 /// What is said of a folder for recordings.
 #[derive(Clone, Debug, clap::Args)]
@@ -122,6 +124,14 @@ pub struct Args {
     #[arg(requires = "cache_dir")]
     pub cache_size: u64,
 
+    /// Keep so much of live streams that viewers can go back in them, as 90s, 30m or 2h
+    #[arg(long, value_name = "TIME", requires = "cache_dir", value_parser = time)]
+    pub dvr: Option<Duration>,
+
+    /// Keep live streams whole: when one ends, it is offered as a recording
+    #[arg(long, requires = "cache_dir")]
+    pub record: bool,
+
     /// Do not announce this relay on the local network (mDNS)
     #[arg(long)]
     pub no_announce: bool,
@@ -129,6 +139,33 @@ pub struct Args {
     /// Bounds.
     #[command(flatten)]
     pub limits: relay::cli::LimitArgs,
+}
+
+impl Args {
+    /// How much of live streams is kept.
+    #[must_use]
+    pub fn rewind(&self) -> Option<Rewind> {
+        let length = self.dvr.or(self.record.then_some(Duration::MAX))?;
+        Some(Rewind { length, record: self.record })
+    }
+}
+
+/// A time with s, m or h behind the number.
+fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        _ => None,
+    };
+    let seconds = unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit));
+    match seconds {
+        Some(seconds) if (10..=30 * 24 * 3_600).contains(&seconds) => {
+            Ok(Duration::from_secs(seconds))
+        }
+        _ => Err("a time looks like 90s, 30m or 2h, from 10s to 720h".to_owned()),
+    }
 }
 
 /// HOST[:PORT], as it was written.

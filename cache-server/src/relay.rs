@@ -44,16 +44,21 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Some(folder) => Some(Store::open(folder, args.cache_size)? as Arc<dyn Keep>),
         None => None,
     };
+    let rewind = args.rewind();
     let node = Node::new(Config {
         limits: args.limits.limits(),
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
         keep,
+        rewind,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
     say_hello(&named, &addresses);
 
+    let recorded = node.clone();
+    // Reading the folder is work for another thread; nobody waits for it.
+    tokio::task::spawn_blocking(move || recorded.offer_recorded());
     let mut origins = JoinSet::new();
     for origin in named {
         let node = node.clone();

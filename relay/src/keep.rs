@@ -87,6 +87,16 @@ impl Keep for MemoryKeep {
         Ok(piece)
     }
 
+    fn remove_segment(&self, id: RecordingId, number: u64) {
+        self.state().take(id, number);
+    }
+
+    fn remove(&self, id: RecordingId) {
+        let mut state = self.state();
+        state.pieces.retain(|(there, _, _)| *there != id);
+        state.bytes = state.pieces.iter().map(|(_, _, piece)| u64::from(piece.bytes())).sum();
+    }
+
     fn hold(&self, _: RecordingId) -> Box<dyn Send + Sync> {
         Box::new(())
     }

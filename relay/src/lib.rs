@@ -4,6 +4,7 @@
 //! source   a stream in the making: Source (catalogue entry) and Writer (a run of packets)
 //! log      packets framed for the wire once, in segments that are written once
 //! store    the bytes of a segment: a memfd the kernel sends from, or memory elsewhere
+//! tail     the tail of a live stream, kept so that viewers can go back in it
 //! keep     a little of what came from origins, in memory
 //! recording what is watched from any point: segments by number
 //! cursor   a viewer's place in a log: next bytes, gaps, the end
@@ -39,6 +40,7 @@ pub mod recording;
 mod session;
 mod source;
 mod store;
+mod tail;
 pub mod upstream;
 
 pub use limits::Limits;
@@ -46,3 +48,4 @@ pub use log::AppendError;
 pub use node::{Config, NameTaken, Node};
 pub use recording::{Keep, Missing, Piece, Recording};
 pub use source::{Source, Writer};
+pub use tail::Rewind;

@@ -108,6 +108,27 @@ impl Segment {
         self.sealed.load(Ordering::Acquire)
     }
 
+    /// What its packets are.
+    pub(crate) fn description(&self) -> Option<StreamDescription> {
+        let body = self.describe.slice(proto::frame::LENGTH_PREFIX..);
+        match Message::decode(body) {
+            Ok(Message::Describe(description)) => Some(description),
+            _ => None,
+        }
+    }
+
+    /// All its bytes.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let length = self.length();
+        let mut whole = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        while (whole.len() as u64) < length {
+            let left = usize::try_from(length).unwrap_or(usize::MAX) - whole.len();
+            let slices = self.store.read(whole.len() as u64, left)?;
+            slices.iter().for_each(|slice| whole.extend_from_slice(slice));
+        }
+        Ok(whole)
+    }
+
     fn overhead(&self) -> u64 {
         SEGMENT_COST + self.describe.len() as u64
     }

@@ -13,6 +13,7 @@ use crate::log::Bounds;
 use crate::recording::Keep;
 use crate::session::Parked;
 use crate::source::{Facts, Source, Stream};
+use crate::tail::{self, Rewind};
 
 /// How a node is set up.
 #[derive(Clone, Default)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub publish_token: Option<String>,
     /// Where recordings of origins are kept; `None`: a little of them, in memory.
     pub keep: Option<Arc<dyn Keep>>,
+    /// Whether and how much of live streams is kept (there), so that viewers can go back.
+    pub rewind: Option<Rewind>,
 }
 
 /// A name that is already in the catalogue, or cannot be a name.
@@ -40,6 +43,8 @@ struct Inner {
     id: u64,
     config: Config,
     keep: Arc<dyn Keep>,
+    /// Streams that live as long as the node.
+    adopted: Mutex<Vec<Source>>,
     streams: Mutex<BTreeMap<String, Arc<Stream>>>,
     /// Pushed streams whose publisher is away.
     parked: Mutex<BTreeMap<String, Parked>>,
@@ -66,6 +71,7 @@ impl Node {
             id: rand::random(),
             config,
             keep,
+            adopted: Mutex::default(),
             streams: Mutex::default(),
             parked: Mutex::default(),
             catalogue: watch::Sender::new(0),
@@ -96,6 +102,8 @@ impl Node {
     /// Ends all sessions with a word to their peers; [`Node::serve`] returns when they have ended.
     pub fn shut_down(&self) {
         self.0.shutdown.send_replace(true);
+        // They know the node, and the node them: without this neither would ever go.
+        self.0.adopted.lock().unwrap_or_else(|e| e.into_inner()).clear();
     }
 
     /// Returns when the node is told to shut down.
@@ -174,6 +182,20 @@ impl Node {
             stream_memory: self.limits().stream_memory,
             max_lag: self.limits().max_lag,
         }
+    }
+
+    /// Offers again what was recorded here earlier ([`Rewind::record`]). May block.
+    pub fn offer_recorded(&self) {
+        tail::offer_recorded(self).into_iter().for_each(|source| self.adopt(source));
+    }
+
+    /// Keeps a stream for as long as the node is there.
+    pub(crate) fn adopt(&self, source: Source) {
+        self.0.adopted.lock().unwrap_or_else(|e| e.into_inner()).push(source);
+    }
+
+    pub(crate) fn rewind(&self) -> Option<Rewind> {
+        self.0.config.rewind
     }
 
     pub(crate) fn keep(&self) -> &Arc<dyn Keep> {

@@ -17,6 +17,9 @@ use tokio::sync::watch;
 
 use crate::store::Store;
 
+/// A segment that is on its way.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + 'a>>;
+
 /// Something that is watched from any point. Cheap to ask: it is asked for every viewer.
 pub trait Recording: Send + Sync + 'static {
     /// What the catalogue says of it; `None` as long as that is not known.
@@ -37,10 +40,7 @@ pub trait Recording: Send + Sync + 'static {
     }
 
     /// A segment of the index, whole and verified.
-    fn segment(
-        &self,
-        number: u64,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + '_>>;
+    fn segment(&self, number: u64) -> Answer<'_>;
 
     /// A JPEG that stands for it, no larger than [`proto::limits::POSTER`]; empty if there is none.
     fn poster(&self) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
@@ -76,6 +76,12 @@ pub trait Keep: Send + Sync + 'static {
         digest: Digest,
         bytes: Bytes,
     ) -> io::Result<Arc<Piece>>;
+
+    /// Drops a segment that nobody will want any more.
+    fn remove_segment(&self, id: RecordingId, number: u64);
+
+    /// Drops all of a recording.
+    fn remove(&self, id: RecordingId);
 
     /// Keeps a recording from being thrown away as long as the guard is kept.
     fn hold(&self, id: RecordingId) -> Box<dyn Send + Sync>;

@@ -10,6 +10,7 @@ use crate::fanout::Fanout;
 use crate::log::{AppendError, Log, Start};
 use crate::node::Node;
 use crate::recording::Recording;
+use crate::tail;
 
 /// A stream of a node, running or not.
 pub(crate) struct Stream {
@@ -89,6 +90,10 @@ impl Stream {
         let changed = *facts != new;
         *facts = new;
         changed
+    }
+
+    pub(crate) fn set_recording(&self, recording: Option<Arc<dyn Recording>>) {
+        *lock(&self.recording) = recording;
     }
 
     pub(crate) fn recording(&self) -> Option<Arc<dyn Recording>> {
@@ -262,7 +267,7 @@ impl Source {
     /// What can be watched from any point of the stream; a stream that is not live is nothing else
     /// then. To be called again when what it says of itself in the catalogue has changed.
     pub fn set_recording(&self, recording: Option<Arc<dyn Recording>>) {
-        *lock(&self.stream.recording) = recording;
+        self.stream.set_recording(recording);
         self.node.catalogue_changed();
     }
 
@@ -298,7 +303,7 @@ impl Source {
         description: StreamDescription,
         relayed: bool,
     ) -> Result<Writer, AppendError> {
-        let summary = description.summary();
+        let (summary, live) = (description.summary(), description.live);
         let log = Log::new(description, self.node.log_bounds())?;
         let fanout = Fanout::start(&log, self.node.limits().stall);
         let run = Arc::new(Run { log: log.clone(), fanout, attached: Mutex::new(Some(0)) });
@@ -306,6 +311,10 @@ impl Source {
             facts.summary = summary;
             facts.held = false;
         });
+        if let Some(rewind) = self.node.rewind().filter(|_| live) {
+            let kept = (self.node.clone(), self.stream.clone(), log.clone());
+            tokio::spawn(tail::keep(kept.0, kept.1, kept.2, rewind));
+        }
         self.stream.begin(&run);
         self.node.catalogue_changed();
         Ok(Writer { node: self.node.clone(), stream: self.stream.clone(), run, relayed })

@@ -96,10 +96,7 @@ impl Recording for Tape {
         self.index.subscribe()
     }
 
-    fn segment(
-        &self,
-        number: u64,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + '_>> {
+    fn segment(&self, number: u64) -> relay::recording::Answer<'_> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let piece = self.pieces.lock().expect("lock").get(number as usize).cloned();
         Box::pin(std::future::ready(piece.ok_or(Missing::Gone("past the end".into()))))
@@ -122,10 +119,7 @@ impl Recording for Slow {
         self.0.index()
     }
 
-    fn segment(
-        &self,
-        _: u64,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + '_>> {
+    fn segment(&self, _: u64) -> relay::recording::Answer<'_> {
         Box::pin(std::future::pending())
     }
 }
@@ -371,4 +365,100 @@ async fn a_recording_that_changed_at_the_origin_is_fetched_anew() {
     say(&mut viewer, Message::Fetch(Fetch { id: other, segment: 1 })).await;
     assert_eq!(segment(&mut viewer).await.0, 1);
     assert_eq!(tape.asked.load(Ordering::Relaxed), 2, "what was kept is of another recording");
+}
+
+/// A node that keeps the tail of live streams in memory.
+async fn node_with_tail(length: Duration, record: bool) -> Running {
+    let rewind = Some(relay::Rewind { length, record });
+    Running::start_with(Limits::default(), rewind).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_go_back_in_a_live_stream_while_others_stay_live() {
+    let node = node_with_tail(Duration::from_secs(3_600), false).await;
+    let source = node.node.add_stream("tape", "", true).expect("stream");
+    let mut writer = source.start(tracks(), None).expect("run");
+    let mut live = node.watch("tape", 0).await;
+    // GOPs of 0.4 s; the log starts a segment at a key frame after a second.
+    let mut written = 0;
+    let catalogue = node.node.clone();
+    while catalogue.catalogue()[0].recording.is_none_or(|r| r.duration_us < 800_000) {
+        common::append_gops(&mut writer, written * 10, 1, 200);
+        written += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(written < 1_000, "nothing is kept");
+    }
+    let (mut back, index) = open(&node).await;
+    assert!(!index.finished && index.segments[0].key && index.segments[0].start_us == 0);
+    say(&mut back, Message::Fetch(Fetch { id: index.id, segment: index.first })).await;
+    let (_, packets) = segment(&mut back).await;
+    assert_eq!(packets[0].header.pts_us, 0, "from the beginning");
+    // What was kept is what the live viewer got, but for the stamps.
+    let mut words = Vec::new();
+    for kept in &packets {
+        let sent = packet(&mut live, &mut words).await;
+        assert_eq!((sent.header.pts_us, &sent.payload), (kept.header.pts_us, &kept.payload));
+    }
+    drop(writer);
+    let Message::Index(last) = until(&mut back, "Index").await else { panic!() };
+    assert!(last.first >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_too_far_back_goes() {
+    let node = node_with_tail(Duration::from_secs(10), false).await;
+    let source = node.node.add_stream("tape", "", true).expect("stream");
+    let mut writer = source.start(tracks(), None).expect("run");
+    let info = || node.node.catalogue()[0].recording;
+    // Descriptions part segments at once: no need to wait a second for each.
+    for i in 0..12 {
+        common::append_gops(&mut writer, i * 100, 10, 50);
+        writer.describe(tracks()).expect("describe");
+        common::eventually("the next segment", || {
+            info().is_some_and(|r| r.duration_us as i64 >= (4_000_000 * (i + 1)).min(8_000_000))
+        })
+        .await;
+    }
+    // 48 s were written, 10 s and a segment stay.
+    let (mut viewer, mut index) = open(&node).await;
+    while index.oldest < 8 {
+        let Message::Index(news) = until(&mut viewer, "Index").await else { panic!() };
+        index = news;
+    }
+    let (mut viewer, index) = open(&node).await;
+    assert_eq!(index.first, index.oldest);
+    say(&mut viewer, Message::Fetch(Fetch { id: index.id, segment: 0 })).await;
+    assert!(matches!(read(&mut viewer).await.expect("an answer"), Message::NoSegment(_)));
+    say(&mut viewer, Message::Fetch(Fetch { id: index.id, segment: index.first })).await;
+    let (_, packets) = segment(&mut viewer).await;
+    assert_eq!(packets[0].header.pts_us, index.segments[0].start_us);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_stream_that_is_recorded_can_be_watched_when_it_is_over() {
+    let node = node_with_tail(Duration::MAX, true).await;
+    let source = node.node.add_stream("tape", "", true).expect("stream");
+    let mut writer = source.start(tracks(), None).expect("run");
+    common::append_gops(&mut writer, 0, 3, 200);
+    drop(writer);
+    let mut name = String::new();
+    common::eventually("the recording", || {
+        let catalogue = node.node.catalogue();
+        let recorded = catalogue.iter().find(|info| info.recording.is_some() && !info.live);
+        name = recorded.map(|info| info.name.clone()).unwrap_or_default();
+        !name.is_empty()
+    })
+    .await;
+    assert!(name.starts_with("tape 2"), "{name}");
+    let mut viewer = node.connect(Role::View).await;
+    say(&mut viewer, Message::Open(Open { stream: Some(name) })).await;
+    let Message::Index(index) = read(&mut viewer).await.expect("index") else { panic!() };
+    assert!(index.finished);
+    let mut got = Vec::new();
+    for number in 0..index.segments.len() as u64 {
+        say(&mut viewer, Message::Fetch(Fetch { id: index.id, segment: number })).await;
+        got.extend(segment(&mut viewer).await.1);
+    }
+    assert_eq!(got.iter().filter(|p| p.header.track == VIDEO).count(), 30);
+    assert!(got.iter().zip(0..).all(|(p, n)| p.header.sequence == n), "nothing is missing");
 }

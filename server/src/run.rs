@@ -80,6 +80,7 @@ impl Server {
             agent: concat!("server/", env!("CARGO_PKG_VERSION")).to_owned(),
             publish_token: None,
             keep: None,
+            rewind: None,
         });
         let (stop, stopped) = watch::channel(false);
         // Bounded by what is told: a word from each source and push, and a signal.

@@ -283,7 +283,7 @@ impl Keep for Store {
     }
 
     fn put_index(&self, index: &Index) {
-        if self.lock.is_none() || !index.finished {
+        if self.lock.is_none() {
             return;
         }
         let count = self.written.fetch_add(1, Ordering::Relaxed);
@@ -327,6 +327,21 @@ impl Keep for Store {
                 self.complain(&error);
                 Ok(Arc::new(Piece::in_memory(bytes)?))
             }
+        }
+    }
+
+    fn remove_segment(&self, id: RecordingId, number: u64) {
+        let path = self.shelf(id).segment(number);
+        let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        if self.lock.is_some() && std::fs::remove_file(path).is_ok() {
+            self.room.expected(id, bytes);
+        }
+        self.state().verified.remove(&(id, number));
+    }
+
+    fn remove(&self, id: RecordingId) {
+        if self.lock.is_some() {
+            self.forget(id);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use proto::conn::ConnError;
@@ -14,10 +13,8 @@ use tokio::time::timeout;
 
 use super::{End, Peer, shutting_down};
 use crate::node::{Node, Place};
-use crate::recording::{Missing, Piece, Recording};
+use crate::recording::{Answer, Missing, Piece, Recording};
 use crate::source::Stream;
-
-type Coming<'a> = Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + 'a>>;
 
 /// Serves the recording of `stream` until the viewer has had enough.
 pub(super) async fn run(
@@ -39,7 +36,7 @@ pub(super) async fn run(
     let mut told = Told::default();
     told.tell(peer, &mut index).await?;
     let mut wanted: VecDeque<Fetch> = VecDeque::new();
-    let mut coming: Option<Coming<'_>> = None;
+    let mut coming: Option<Answer<'_>> = None;
     loop {
         if coming.is_none()
             && let Some(fetch) = wanted.front()
@@ -141,7 +138,7 @@ impl Told {
     }
 }
 
-async fn arrival(coming: &mut Option<Coming<'_>>) -> Result<Arc<Piece>, Missing> {
+async fn arrival(coming: &mut Option<Answer<'_>>) -> Result<Arc<Piece>, Missing> {
     match coming {
         Some(coming) => coming.await,
         None => std::future::pending().await,

@@ -23,7 +23,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::recording::{Keep, Missing, Piece, Recording};
+use crate::recording::{Answer, Keep, Missing, Piece, Recording};
 
 /// Segments asked for and not got yet: enough to fill a long way, few enough to turn to what is
 /// wanted more.
@@ -267,7 +267,10 @@ impl Remote {
         let mut info = lock(&self.info).clone();
         info.recording = Some(*lock(&self.recording));
         let kept = tokio::task::spawn_blocking(move || {
-            keep.put_index(&whole);
+            // What grows there is told by its origin, and may be other when that is back.
+            if whole.finished {
+                keep.put_index(&whole);
+            }
             keep.remember(&address, &info);
         });
         // Should it panic, nothing is kept, and what came is served all the same.
@@ -389,10 +392,7 @@ impl Recording for Remote {
         self.keep.hold(self.id())
     }
 
-    fn segment(
-        &self,
-        number: u64,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + '_>> {
+    fn segment(&self, number: u64) -> Answer<'_> {
         Box::pin(async move {
             let id = self.id();
             let line = self.index.borrow().as_ref().and_then(|index| {

@@ -33,8 +33,18 @@ impl Running {
         publish_token: Option<&str>,
     ) -> Self {
         let publish_token = publish_token.map(str::to_owned);
-        let node =
-            Node::new(Config { limits, agent: "test".to_owned(), publish_token, keep: None });
+        let agent = "test".to_owned();
+        let config = Config { limits, agent, publish_token, ..Config::default() };
+        Self::start_node(at, Node::new(config))
+    }
+
+    /// A node that keeps the tail of live streams.
+    pub(crate) async fn start_with(limits: Limits, rewind: Option<relay::Rewind>) -> Self {
+        let config = Config { limits, agent: "test".to_owned(), rewind, ..Config::default() };
+        Self::start_node("127.0.0.1:0".parse().unwrap(), Node::new(config))
+    }
+
+    fn start_node(at: SocketAddr, node: Node) -> Self {
         let listener = listen::bind(at).expect("bind");
         let address = listener.local_addr().unwrap().to_string();
         let serving = {
