@@ -127,18 +127,7 @@ impl Library {
         check(&settings.folder)?;
         // Room for the node to say what this says in time.
         let patience = node.limits().start.mul_f32(0.9);
-        let shared = Arc::new(Shared {
-            runtime: runtime.clone(),
-            pieces: Shelf::new(PIECES, MOST_PIECES),
-            posters: Shelf::new(POSTERS, MOST_POSTERS),
-            readers: Readers::default(),
-            making: Semaphore::new(MAKERS),
-            looking: Semaphore::new(LOOKERS),
-            converting: Semaphore::new(1),
-            converted: Converted::default(),
-            work: Mutex::new(Some(work_folder(settings.work.as_deref())?)),
-            patience,
-        });
+        let shared = Shared::new(settings.work.as_deref(), patience, runtime)?;
         let mut keeper = Keeper::new(settings, node.clone(), shared.clone());
         let thread = std::thread::Builder::new().name("library".to_owned());
         let keeper = thread.spawn(move || keeper.keep(&stop))?;
@@ -149,6 +138,23 @@ impl Library {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.keeper.is_finished()
+    }
+}
+
+impl Shared {
+    fn new(work: Option<&Path>, patience: Duration, runtime: &Handle) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
+            runtime: runtime.clone(),
+            pieces: Shelf::new(PIECES, MOST_PIECES),
+            posters: Shelf::new(POSTERS, MOST_POSTERS),
+            readers: Readers::default(),
+            making: Semaphore::new(MAKERS),
+            looking: Semaphore::new(LOOKERS),
+            converting: Semaphore::new(1),
+            converted: Converted::default(),
+            work: Mutex::new(Some(work_folder(work)?)),
+            patience,
+        }))
     }
 }
 

@@ -245,3 +245,35 @@ impl Recording for Title {
         Box::pin(async move { task.await.ok().and_then(Result::ok).unwrap_or_default() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use media::demux::Movie;
+
+    use super::*;
+    use crate::library::tree::Stamp;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_viewers_of_a_segment_have_it_read_once() {
+        let name = "../samples/big-buck-bunny-480p-30s.mp4";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let shared = Shared::new(None, Duration::from_secs(30), &tokio::runtime::Handle::current());
+        let shared = shared.expect("has room");
+        let movie = Movie::open(&path).expect("opens");
+        let stamp = Stamp::of(&path).expect("is there");
+        let version = Version::new(path, stamp, &movie);
+        let title = Title::new("a".into(), "A".into(), shared, version);
+        let (one, other) = tokio::join!(title.open(), title.open());
+        assert_eq!((one, other), (Ok(()), Ok(())));
+        let (one, other) = tokio::join!(title.segment(2), title.segment(2));
+        let (one, other) = (one.expect("made"), other.expect("made"));
+        assert!(Arc::ptr_eq(&one, &other), "the second is the first");
+        let again = title.segment(2).await.expect("kept");
+        assert!(Arc::ptr_eq(&one, &again));
+        assert_ne!(title.segment(1).await.expect("made").digest(), one.digest());
+        assert!(matches!(title.segment(u64::MAX).await, Err(Missing::Gone(_))));
+    }
+}
