@@ -5,6 +5,7 @@
 //! decode    packets to pictures and sound
 //! encode    pictures and sound to packets
 //! record    packets to .mkv and .mp4 files, untouched
+//! segment   movies read from any point: an index of segments, a poster
 //! picture   decoded pictures, their colours, fitting them into windows
 //! sound     decoded sound
 //! h264      NAL units, avcC records, parameter sets
@@ -18,6 +19,7 @@ pub mod encode;
 pub mod h264;
 pub mod picture;
 pub mod record;
+pub mod segment;
 pub mod sound;
 
 pub use picture::Picture;

@@ -12,6 +12,7 @@ Examples:
   server --test-pattern                    a picture with a clock, and a beep a second
   server --file movie.mp4 --loop           a movie, again and again
   server --file a.mp4 --file b.mkv         two streams, a and b
+  server --library ~/Movies                all movies below a folder, from any point
   server --webcam --mic                    the first camera with the default microphone
   server --webcam 'HD Pro' --codec h264 --size 1280x720 --fps 30
   server --input rtsp://10.0.0.7/stream    whatever ffmpeg opens
@@ -26,7 +27,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "server", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
-    .args(["webcam", "file", "input", "test_pattern", "list_devices"]))]
+    .args(["webcam", "file", "library", "input", "test_pattern", "list_devices"]))]
 pub struct Cli {
     /// Serve a camera: its number, its path, or a part of its name [the first one if not given]
     #[arg(long, value_name = "CAMERA", num_args = 0..=1, default_missing_value = "")]
@@ -36,6 +37,10 @@ pub struct Cli {
     /// Serve a movie or a sound file; may be given several times
     #[arg(long, value_name = "MOVIE", help_heading = "What to serve")]
     pub file: Vec<PathBuf>,
+
+    /// Serve all movies below a folder: each viewer watches from any point, on its own
+    #[arg(long, value_name = "DIR", help_heading = "What to serve")]
+    pub library: Option<PathBuf>,
 
     /// Serve what ffmpeg opens (rtsp://, http://, ...); may be given several times
     #[arg(long, value_name = "URL", help_heading = "What to serve")]
@@ -57,6 +62,10 @@ pub struct Cli {
     /// Start files again when they are over
     #[arg(long = "loop", requires = "file")]
     pub repeat: bool,
+
+    /// Where movies of the library go that must be converted [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR", requires = "library")]
+    pub work_dir: Option<PathBuf>,
 
     /// Add a microphone to the camera: a part of its name [the default one if not given]
     #[arg(long, value_name = "MICROPHONE", num_args = 0..=1, default_missing_value = "")]
@@ -203,6 +212,8 @@ mod tests {
             "--webcam",
             "--file a --file b",
             "--input rtsp://x",
+            "--library movies --work-dir /tmp",
+            "--library movies --test-pattern",
             "--list-devices",
         ] {
             assert!(parse(args).is_ok(), "{args}");
@@ -248,6 +259,7 @@ mod tests {
             "--test-pattern --log-memory 1",
             "--test-pattern --log-memory 99999999999999999999",
             "--test-pattern --loop",
+            "--test-pattern --work-dir /tmp",
             "--frobnicate",
         ] {
             assert_eq!(parse(args).expect_err(args).exit_code(), 2, "{args}");

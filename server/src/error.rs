@@ -8,6 +8,9 @@ pub enum Error {
     /// A movie or an input that cannot be served.
     #[error(transparent)]
     Demux(#[from] media::demux::Error),
+    /// A folder that cannot be a library.
+    #[error(transparent)]
+    Library(#[from] crate::library::Error),
     /// A camera that cannot be used.
     #[error(transparent)]
     Camera(#[from] camera::Error),

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task;
 
 use crate::cli::Cli;
+use crate::library::{self, Library};
 use crate::preview::{self, Shown};
 use crate::say::say;
 use crate::source::{self, Feed, Stage, Stop};
@@ -20,6 +21,8 @@ use crate::{Error, devices};
 
 /// Sources look up several times a second for whether to end; a driver that hangs is left behind.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// A library's folder is looked at this often.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Does what the command line says, until a signal (or `q` in the preview) ends it.
 ///
@@ -38,9 +41,13 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
     let mut server = Server::start(&runtime, cli, feeds, listeners)?;
     server.print_reach(&addresses);
     let _announced = announced(cli, &server.node, &addresses);
-    let ended = runtime.spawn(until_ended(server.news.take(), server.sources.len()));
+    // A library is served until a signal comes, whatever becomes of the sources beside it.
+    let sources = server.library.is_none().then_some(server.sources.len());
+    let ended = runtime.spawn(until_ended(server.news.take(), sources));
     let result = match addresses.first() {
-        Some(address) if cli.preview => server.wait_beside_window(&runtime, *address, ended),
+        Some(address) if cli.preview && !server.names.is_empty() => {
+            server.wait_beside_window(&runtime, *address, ended)
+        }
         _ => wait(&runtime, ended),
     };
     server.end(&runtime);
@@ -56,6 +63,7 @@ struct Server {
     stop: watch::Sender<bool>,
     serving: task::JoinHandle<()>,
     sources: Vec<JoinHandle<()>>,
+    library: Option<Library>,
     news: Option<mpsc::UnboundedReceiver<News>>,
 }
 
@@ -99,9 +107,10 @@ impl Server {
             names.push(name);
         }
         runtime.spawn(signalled(tell));
+        let library = library(cli, &node, Stop::new(stopped), runtime)?;
         let served = node.clone();
         let serving = runtime.spawn(async move { served.serve(listeners).await });
-        Ok(Self { node, names, stop, serving, sources, news: Some(news) })
+        Ok(Self { node, names, stop, serving, sources, library, news: Some(news) })
     }
 
     /// Says where viewers find what.
@@ -109,7 +118,8 @@ impl Server {
         for address in listening {
             say!("listening on {address}");
         }
-        let stream = if self.names.len() == 1 { "" } else { " --stream NAME" };
+        let stream =
+            if self.names.len() == 1 && self.library.is_none() { "" } else { " --stream NAME" };
         for (address, place) in reach::addresses(listening, &reach::local()) {
             say!("watch from {place}: client --connect {address}{stream}");
         }
@@ -145,6 +155,21 @@ impl Server {
     }
 }
 
+/// The library, if there is to be one.
+fn library(
+    cli: &Cli,
+    node: &Node,
+    stop: Stop,
+    runtime: &Runtime,
+) -> Result<Option<Library>, Error> {
+    let Some(folder) = cli.library.clone() else { return Ok(None) };
+    if cli.push.is_some() {
+        say!("the library is not pushed: relays that dial this server have it");
+    }
+    let settings = library::Settings { folder, work: cli.work_dir.clone(), every: LOOK };
+    Library::start(settings, node, stop, runtime.handle()).map(Some)
+}
+
 fn feed_on_thread(
     feed: Box<dyn Feed>,
     stage: Stage,
@@ -173,19 +198,21 @@ async fn signalled(tell: Tell) {
     }
 }
 
-/// Waits for a signal, a push that is refused for good, or the end of all `sources`.
+/// Waits for a signal, a push that is refused for good, or the end of all `sources` (where it is the
+/// sources alone that are served).
 async fn until_ended(
     news: Option<mpsc::UnboundedReceiver<News>>,
-    mut sources: usize,
+    sources: Option<usize>,
 ) -> Result<(), Error> {
     let Some(mut news) = news else { return Ok(()) };
+    let mut ended = 0;
     while let Some(news) = news.recv().await {
         match news {
             News::Signal => return Ok(()),
             News::Refused(error) => return Err(error.into()),
             News::Source(result) => {
-                sources -= 1;
-                if sources == 0 {
+                ended += 1;
+                if Some(ended) == sources {
                     return result;
                 }
                 if let Err(error) = result {
@@ -223,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn the_server_ends_with_its_last_source() {
         let (tell, news) = mpsc::unbounded_channel();
-        let ended = tokio::spawn(until_ended(Some(news), 2));
+        let ended = tokio::spawn(until_ended(Some(news), Some(2)));
         let lost = || Error::OneName(7);
         assert!(tell.send(News::Source(Err(lost()))).is_ok());
         assert!(tell.send(News::Source(Ok(()))).is_ok());
@@ -231,13 +258,21 @@ mod tests {
 
         let (tell, news) = mpsc::unbounded_channel();
         assert!(tell.send(News::Source(Err(lost()))).is_ok());
-        assert!(matches!(until_ended(Some(news), 1).await, Err(Error::OneName(7))));
+        assert!(matches!(until_ended(Some(news), Some(1)).await, Err(Error::OneName(7))));
+    }
+
+    #[tokio::test]
+    async fn beside_a_library_sources_may_end() {
+        let (tell, news) = mpsc::unbounded_channel();
+        assert!(tell.send(News::Source(Err(Error::OneName(7)))).is_ok());
+        assert!(tell.send(News::Signal).is_ok());
+        assert!(until_ended(Some(news), None).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_signal_ends_the_server_well() {
         let (tell, news) = mpsc::unbounded_channel();
         assert!(tell.send(News::Signal).is_ok());
-        assert!(until_ended(Some(news), 1).await.is_ok());
+        assert!(until_ended(Some(news), Some(1)).await.is_ok());
     }
 }

@@ -7,6 +7,7 @@
 //! ffmpeg     everything else, converted by a child process
 //! stream     which of a container's streams are played
 //! rules      which formats travel as they are
+//! place      places in a movie to read on from
 //! ```
 //!
 //! Times are those of presentation, edit lists applied, and begin near 0. Packets with a negative
@@ -18,6 +19,7 @@ mod aac;
 mod error;
 mod ffmpeg;
 pub mod mp4;
+mod place;
 mod reader;
 mod rules;
 mod sniff;
@@ -32,6 +34,7 @@ use proto::{Packet, Track};
 
 pub use error::{Error, Refusal};
 pub use ffmpeg::Stopper;
+pub(crate) use place::Mark;
 pub use reader::{Reader, Source};
 
 use ffmpeg::{Complaint, Converted, Input, Known, Tools};

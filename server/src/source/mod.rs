@@ -117,7 +117,7 @@ fn distinct(wishes: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// A stream's name from what a file or a host is called: what may not be in a name is replaced.
-fn media_name(wish: &str, otherwise: &str) -> String {
+pub(crate) fn media_name(wish: &str, otherwise: &str) -> String {
     let allowed = |c: char| if c.is_control() || c == '/' || c == '\\' { '_' } else { c };
     let mut name: String = wish.trim().chars().map(allowed).collect();
     // Room for a number behind it.

@@ -26,13 +26,29 @@ pub(super) struct Fragmented {
     /// Where a fragment without a time of its own goes on.
     pub(super) next_dts: i64,
     pub(super) queue: VecDeque<Sample>,
+    /// How many samples have been queued since the first fragment.
+    pub(super) queued: u64,
+}
+
+impl Fragmented {
+    /// As before the first fragment.
+    pub(super) fn rewind(&mut self) {
+        self.queue.clear();
+        self.next_dts = 0;
+        self.queued = 0;
+    }
+
+    /// How many samples have been taken since the first fragment.
+    pub(super) fn taken(&self) -> u64 {
+        self.queued - self.queue.len() as u64
+    }
 }
 
 /// A walk over the fragments of a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk {
     /// First byte of the next box.
-    at: u64,
+    pub(super) at: u64,
     /// A fragment was begun that the file does not hold to its end.
     pub(super) cut: bool,
 }
@@ -87,12 +103,15 @@ fn queue_samples(moof: &[u8], moof_start: u64, file_length: u64, tracks: &mut [F
         if let Some(tfdt) = traf.leaf::<Tfdt>(b"tfdt") {
             track.next_dts = i64::try_from(tfdt.base_media_decode_time).unwrap_or(i64::MAX / 4);
         }
+        let before = track.queue.len();
         let mut run = Run { track, at: base, header, file_length };
         for trun in traf.filter(|(kind, _)| kind == b"trun").filter_map(|(_, body)| leaf(body)) {
             run.queue(base, &trun);
         }
         data_end = run.at;
-        if !track.wanted {
+        if track.wanted {
+            track.queued += (track.queue.len() - before) as u64;
+        } else {
             track.queue.clear();
         }
     }

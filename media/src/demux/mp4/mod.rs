@@ -8,6 +8,7 @@
 //! table     its sample table, walked lazily
 //! fragment  movie fragments
 //! play      one track that is played: its samples as packets
+//! mark      places to read on from
 //! ```
 //!
 //! Only the index is kept in memory; sample data is read from the file when it is due.
@@ -16,6 +17,7 @@ mod boxes;
 mod edit;
 mod entry;
 mod fragment;
+mod mark;
 mod play;
 mod table;
 mod track;
@@ -25,12 +27,14 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use mp4_atom::{Mehd, Mvhd, Trex};
-use proto::{Packet, Track, limits};
+use proto::{Packet, PacketHeader, Track, limits};
 
 use super::error::Refusal;
 use super::{HEADER_ROOM, stream};
 use boxes::{Boxes, TopBox};
 use fragment::{Fragmented, Walk};
+pub(crate) use mark::Mark;
+use mark::Trail;
 use play::{Player, set_frame_rate, to_us};
 use table::Sample;
 use track::Trak;
@@ -56,6 +60,8 @@ pub struct Mp4<R> {
     /// Where the walk over the fragments begins, if there are any.
     first_fragment: Option<u64>,
     walk: Option<Walk>,
+    /// The fragments whose samples have not all been taken.
+    trail: Trail,
     duration_us: Option<u64>,
     note: Option<String>,
 }
@@ -94,6 +100,7 @@ impl<R: Read + Seek> Mp4<R> {
             fragmented,
             first_fragment,
             walk: first_fragment.map(Walk::from),
+            trail: Trail::default(),
             duration_us: None,
             note: None,
         };
@@ -134,10 +141,8 @@ impl<R: Read + Seek> Mp4<R> {
     /// Back to the first packet.
     pub fn rewind(&mut self) {
         self.players.iter_mut().for_each(Player::rewind);
-        for track in &mut self.fragmented {
-            track.queue.clear();
-            track.next_dts = 0;
-        }
+        self.fragmented.iter_mut().for_each(Fragmented::rewind);
+        self.trail = Trail::default();
         self.walk = self.first_fragment.map(Walk::from);
     }
 
@@ -147,22 +152,75 @@ impl<R: Read + Seek> Mp4<R> {
     /// # Errors
     /// A [`Refusal`] if the system cannot read on, or a sample is larger than a message may be.
     pub fn next_packet(&mut self) -> Result<Option<Packet>, Refusal> {
-        while let Some(index) = self.next_player()? {
-            let Some(sample) = self.players[index].next.take() else { continue };
-            if sample.size == 0 {
-                continue;
+        while let Some((index, sample)) = self.due()? {
+            match self.read(&sample)? {
+                Some(payload) => {
+                    self.skip(index);
+                    return Ok(Some(self.players[index].packet(index, &sample, payload)));
+                }
+                None => self.cut(index, &sample),
             }
-            if let Some(payload) = self.read(&sample)? {
-                return Ok(Some(self.players[index].packet(index, &sample, payload)));
-            }
-            self.players[index].cut = true;
-            self.say_cut(index, &sample);
         }
         if self.walk.is_some_and(|walk| walk.cut) {
             let whole = "the file is cut off; it is played as far as it is whole";
             self.note.get_or_insert_with(|| whole.into());
         }
         Ok(None)
+    }
+
+    /// What [`Mp4::next_packet`] would give, as the table has it, and how many bytes: nothing of it is
+    /// read, and it stays the next one.
+    pub(crate) fn peek(&mut self) -> Result<Option<(PacketHeader, usize)>, Refusal> {
+        let due = self.due()?;
+        Ok(due.map(|(index, sample)| {
+            let size = usize::try_from(sample.size).unwrap_or(usize::MAX);
+            (self.players[index].told(index, &sample), size)
+        }))
+    }
+
+    /// Whether decoding may start with the next packet, by its payload.
+    pub(crate) fn next_is_key(&mut self) -> Result<bool, Refusal> {
+        let Some((index, sample)) = self.due()? else { return Ok(false) };
+        let payload = self.read(&sample)?;
+        Ok(payload.is_some_and(|payload| self.players[index].is_key(&payload)))
+    }
+
+    /// Passes over the next packet.
+    pub(crate) fn pass(&mut self) -> Result<(), Refusal> {
+        if let Some((index, _)) = self.due()? {
+            self.skip(index);
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, index: usize) {
+        self.players[index].next = None;
+    }
+
+    /// The track and the sample that are decoded next, which stays the next one. It lies within the
+    /// file, and a message can hold it.
+    fn due(&mut self) -> Result<Option<(usize, Sample)>, Refusal> {
+        while let Some(index) = self.next_player()? {
+            let Some(sample) = self.players[index].next else { continue };
+            let size = u64::from(sample.size);
+            if size == 0 {
+                self.skip(index);
+            } else if sample.offset.checked_add(size).is_none_or(|end| end > self.length) {
+                self.cut(index, &sample);
+            } else if sample.size as usize > limits::MESSAGE - HEADER_ROOM {
+                return Err(Refusal::Damaged(format!("it claims a picture of {size} bytes")));
+            } else {
+                return Ok(Some((index, sample)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file does not hold this sample: its track ends here.
+    fn cut(&mut self, index: usize, sample: &Sample) {
+        self.skip(index);
+        self.players[index].cut = true;
+        self.say_cut(index, sample);
     }
 
     /// The track whose next sample is decoded first; its `next` is filled.
@@ -198,24 +256,17 @@ impl<R: Read + Seek> Mp4<R> {
         if self.fragmented.iter().any(|track| track.queue.len() > MOST_QUEUED) {
             return Ok(false);
         }
+        self.trail.pass(walk, &self.fragmented);
         walk.step(&mut self.file, self.length, &mut self.fragmented)
     }
 
     /// A sample's bytes; `None` if the file does not hold them all.
     fn read(&mut self, sample: &Sample) -> Result<Option<Bytes>, Refusal> {
-        let size = u64::from(sample.size);
-        if sample.offset.checked_add(size).is_none_or(|end| end > self.length) {
-            return Ok(None);
-        }
-        let length = usize::try_from(size).unwrap_or(usize::MAX);
-        if length > limits::MESSAGE - HEADER_ROOM {
-            return Err(Refusal::Damaged(format!("it claims a picture of {size} bytes")));
-        }
         let here = self.file.stream_position()?;
         let ahead = i64::try_from(sample.offset).ok().zip(i64::try_from(here).ok());
         let Some((to, from)) = ahead else { return Ok(None) };
         self.file.seek_relative(to - from)?;
-        let mut payload = vec![0; length];
+        let mut payload = vec![0; sample.size as usize];
         match self.file.read_exact(&mut payload) {
             Ok(()) => Ok(Some(payload.into())),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
@@ -325,6 +376,7 @@ fn fragmented_tracks(
         defaults: defaults.iter().find(|t| t.track_id == track_id).cloned().unwrap_or_default(),
         next_dts: 0,
         queue: VecDeque::new(),
+        queued: 0,
     })
     .collect()
 }

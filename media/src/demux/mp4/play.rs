@@ -23,7 +23,7 @@ pub(super) struct Player {
     pub(super) fragments: usize,
     /// What is subtracted so that the movie begins at 0, microseconds.
     pub(super) base_us: i64,
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
     pub(super) next: Option<Sample>,
     /// The file ends before this track does.
     pub(super) cut: bool,
@@ -81,16 +81,31 @@ impl Player {
 
     /// The sample as a packet of track `index`.
     pub(super) fn packet(&self, index: usize, sample: &Sample, payload: Bytes) -> Packet {
+        let key = self.is_key(&payload);
+        Packet { header: self.header(index, sample, key), payload }
+    }
+
+    /// Whether decoding may start with this payload.
+    pub(super) fn is_key(&self, payload: &[u8]) -> bool {
+        self.length_size.is_none_or(|size| h264::is_idr(payload, size))
+    }
+
+    /// What the table says of a sample of track `index` without its payload: for H.264 a sync sample
+    /// need not be a picture that decoding can start with.
+    pub(super) fn told(&self, index: usize, sample: &Sample) -> PacketHeader {
+        self.header(index, sample, self.length_size.is_none() || sample.sync)
+    }
+
+    fn header(&self, index: usize, sample: &Sample, key: bool) -> PacketHeader {
         let duration_us = ticks_to_us(i64::from(sample.duration), self.timescale);
-        let header = PacketHeader {
+        PacketHeader {
             track: u16::try_from(index).unwrap_or(u16::MAX),
-            key: self.length_size.is_none_or(|size| h264::is_idr(&payload, size)),
+            key,
             pts_us: self.us(self.edit.place(sample.cts)),
             dts_us: self.dts_us(sample),
             duration_us: u32::try_from(duration_us).unwrap_or(0),
             ..PacketHeader::default()
-        };
-        Packet { header, payload }
+        }
     }
 }
 

@@ -70,6 +70,38 @@ impl Entry {
 
 /// The track list, if it stands before the first cluster, where everybody writes it.
 pub(crate) fn tracks<R: Read + Seek + ?Sized>(file: &mut R) -> io::Result<Vec<Entry>> {
+    let Some(Found { id: TRACKS, body, size, .. }) =
+        find(file, |id| matches!(id, TRACKS | CLUSTER))?
+    else {
+        return Ok(Vec::new());
+    };
+    file.seek(SeekFrom::Start(body))?;
+    let mut list = Vec::new();
+    (&mut *file).take(size.min(MOST_TRACKS)).read_to_end(&mut list)?;
+    let entries = Elements(&list).filter(|(id, _)| *id == TRACK_ENTRY);
+    Ok(entries.map(|(_, body)| entry(body)).collect())
+}
+
+/// Where the first cluster begins; all before it says what is in the clusters.
+pub(super) fn first_cluster<R: Read + Seek + ?Sized>(file: &mut R) -> io::Result<Option<u64>> {
+    Ok(find(file, |id| id == CLUSTER)?.map(|found| found.start))
+}
+
+/// An element.
+struct Found {
+    id: u32,
+    /// Where it and its body begin in the file.
+    start: u64,
+    body: u64,
+    /// Of its body, bytes.
+    size: u64,
+}
+
+/// The first element outside or in the segment that is wanted.
+fn find<R: Read + Seek + ?Sized>(
+    file: &mut R,
+    wanted: impl Fn(u32) -> bool,
+) -> io::Result<Option<Found>> {
     let mut at = 0;
     for _ in 0..MOST_ELEMENTS {
         file.seek(SeekFrom::Start(at))?;
@@ -79,15 +111,8 @@ pub(crate) fn tracks<R: Read + Seek + ?Sized>(file: &mut R) -> io::Result<Vec<En
         let Some((id, size)) = header(&mut rest) else { break };
         let body = at + u64::try_from(head.len() - rest.len()).unwrap_or(0);
         match id {
+            _ if wanted(id) => return Ok(Some(Found { id, start: at, body, size })),
             SEGMENT => at = body,
-            CLUSTER => break,
-            TRACKS => {
-                file.seek(SeekFrom::Start(body))?;
-                let mut list = Vec::new();
-                (&mut *file).take(size.min(MOST_TRACKS)).read_to_end(&mut list)?;
-                let entries = Elements(&list).filter(|(id, _)| *id == TRACK_ENTRY);
-                return Ok(entries.map(|(_, body)| entry(body)).collect());
-            }
             EBML if at > 0 => break,
             _ => match body.checked_add(size) {
                 Some(next) => at = next,
@@ -95,7 +120,7 @@ pub(crate) fn tracks<R: Read + Seek + ?Sized>(file: &mut R) -> io::Result<Vec<En
             },
         }
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 fn entry(body: &[u8]) -> Entry {

@@ -5,12 +5,16 @@
 //! matroska  what symphonia leaves out of Matroska's
 //! pick      one track: its packets on their way
 //! reorder   decoding times from presentation times
+//! mark      places to read on from
+//! clusters  where a Matroska file can be taken up
 //! ```
 //!
 //! symphonia gives no key flags and, of Matroska, only presentation times: both are derived here.
 //! Packets of several tracks come in the order they lie in the file; a short queue a track puts them
 //! in order of decoding.
 
+mod clusters;
+mod mark;
 mod matroska;
 mod pick;
 mod reorder;
@@ -19,10 +23,12 @@ mod tracks;
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use proto::stream::Media;
-use proto::{Packet, Track, limits};
+use proto::{Packet, PacketHeader, Track, limits};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::{Hint, Probe};
 use symphonia::core::formats::{FormatOptions, FormatReader};
@@ -33,7 +39,9 @@ use symphonia::default::meta::{ApeReader, Id3v1Reader, Id3v2Reader};
 
 use super::error::Refusal;
 use super::{HEADER_ROOM, stream};
-use pick::Pick;
+pub(crate) use mark::Mark;
+use mark::{Pulled, Tracked};
+use pick::{Pick, Queued};
 pub(crate) use tracks::Told;
 
 /// Most packets queued to put tracks in order, and to find the first of each.
@@ -80,6 +88,10 @@ pub struct Reader {
     duration_us: Option<u64>,
     at_end: bool,
     note: Option<String>,
+    /// How far the source has been read.
+    read_to: Arc<AtomicU64>,
+    /// The last packet that was queued.
+    last: Option<Pulled>,
 }
 
 impl Reader {
@@ -98,7 +110,8 @@ impl Reader {
         is_matroska: bool,
         told: &Told,
     ) -> Result<Self, Refusal> {
-        let mut bytes = source.open()?;
+        let read_to = Arc::default();
+        let mut bytes = Tracked::open(&mut *source, &read_to)?;
         let is_pipe = !bytes.is_seekable();
         let mut entries = Vec::new();
         if is_matroska && !is_pipe {
@@ -123,6 +136,8 @@ impl Reader {
             format,
             at_end: false,
             note: None,
+            read_to,
+            last: None,
         };
         reader.begin()?;
         reader.settle()?;
@@ -153,10 +168,17 @@ impl Reader {
     /// # Errors
     /// A [`Refusal`] if it cannot be opened a second time.
     pub fn rewind(&mut self) -> Result<(), Refusal> {
-        self.format = open_format(self.source.open()?, self.is_matroska)?;
-        self.at_end = false;
+        let bytes = Tracked::open(&mut *self.source, &self.read_to)?;
+        self.take_up(bytes)?;
         self.picks.iter_mut().for_each(Pick::rewind);
         self.begin()
+    }
+
+    /// Reads on from other bytes.
+    fn take_up(&mut self, bytes: Box<dyn MediaSource>) -> Result<(), Refusal> {
+        self.format = open_format(bytes, self.is_matroska)?;
+        self.at_end = false;
+        Ok(())
     }
 
     /// The next packet in order of decoding over all tracks; `None` at the end, or where the file
@@ -165,17 +187,38 @@ impl Reader {
     /// # Errors
     /// A [`Refusal`] if the system cannot read on.
     pub fn next_packet(&mut self) -> Result<Option<Packet>, Refusal> {
+        let Some(pick) = self.due()? else { return Ok(None) };
+        let queued = self.picks[pick].queue.pop_front();
+        Ok(queued.map(|Queued { packet, .. }| Packet {
+            header: self.on_timeline(packet.header),
+            payload: packet.payload,
+        }))
+    }
+
+    /// What [`Reader::next_packet`] will give, and how many bytes; it stays the next one.
+    pub(crate) fn peek(&mut self) -> Result<Option<(PacketHeader, usize)>, Refusal> {
+        let Some(pick) = self.due()? else { return Ok(None) };
+        let packet = self.picks[pick].queue.front().map(|queued| &queued.packet);
+        Ok(packet.map(|packet| (self.on_timeline(packet.header), packet.payload.len())))
+    }
+
+    /// The track whose packet is next.
+    fn due(&mut self) -> Result<Option<usize>, Refusal> {
         while !self.at_end && self.must_wait() {
             self.pull()?;
         }
-        let with_packets = self.picks.iter_mut().filter(|pick| !pick.queue.is_empty());
-        let first = with_packets.min_by_key(|pick| pick.queue.front().map(|p| p.header.dts_us));
-        let Some(mut packet) = first.and_then(|pick| pick.queue.pop_front()) else {
-            return Ok(None);
-        };
-        packet.header.pts_us -= self.base_us;
-        packet.header.dts_us -= self.base_us;
-        Ok(Some(packet))
+        let dts = |pick: &Pick| Some(pick.queue.front()?.packet.header.dts_us);
+        let due =
+            self.picks.iter().enumerate().filter_map(|(index, pick)| Some((dts(pick)?, index)));
+        Ok(due.min().map(|(_, index)| index))
+    }
+
+    fn on_timeline(&self, header: PacketHeader) -> PacketHeader {
+        PacketHeader {
+            pts_us: header.pts_us - self.base_us,
+            dts_us: header.dts_us - self.base_us,
+            ..header
+        }
     }
 
     /// Whether a track without a packet might still bring an earlier one.
@@ -188,7 +231,7 @@ impl Reader {
     fn has_room(&self) -> bool {
         let queued = || self.picks.iter().flat_map(|pick| &pick.queue);
         queued().count() < MOST_PACKETS
-            && queued().map(|packet| packet.payload.len()).sum::<usize>() < MOST_BYTES
+            && queued().map(|queued| queued.packet.payload.len()).sum::<usize>() < MOST_BYTES
     }
 
     /// Reads until each track has its first packet and the order of the pictures is known.
@@ -220,11 +263,15 @@ impl Reader {
 
     /// A track that never brings a packet would only make viewers wait.
     fn drop_silent_tracks(&mut self) -> Result<(), Refusal> {
-        let mut is_silent = self.picks.iter().map(|pick| pick.queue.is_empty());
+        let silent: Vec<bool> = self.picks.iter().map(|pick| pick.queue.is_empty()).collect();
+        if let Some(last) = &mut self.last {
+            last.pick -= silent.iter().take(last.pick).filter(|silent| **silent).count();
+        }
+        let mut is_silent = silent.into_iter();
         self.tracks.retain(|_| !is_silent.next().unwrap_or(false));
         self.picks.retain(|pick| !pick.queue.is_empty());
         for (index, pick) in (0u16..).zip(&mut self.picks) {
-            pick.queue.iter_mut().for_each(|packet| packet.header.track = index);
+            pick.queue.iter_mut().for_each(|queued| queued.packet.header.track = index);
         }
         if self.tracks.is_empty() {
             return Err(Refusal::Damaged("it ends before its first picture or sound".into()));
@@ -234,23 +281,36 @@ impl Reader {
 
     /// Queues one more packet, or notes the end.
     fn pull(&mut self) -> Result<(), Refusal> {
+        if let Some(pulled) = self.pull_raw()? {
+            self.take_in(pulled);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, pulled: Pulled) {
+        self.picks[pulled.pick].take_in(&pulled);
+        self.last = Some(pulled);
+    }
+
+    /// The next packet of a track that is played. `None` for any other, and at the end, which it
+    /// notes.
+    fn pull_raw(&mut self) -> Result<Option<Pulled>, Refusal> {
         let packet = match self.format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => {
                 self.at_end = true;
-                return Ok(());
+                return Ok(None);
             }
-            Err(error) => return self.end(error),
+            Err(error) => return self.end(error).map(|()| None),
         };
         let index = self.picks.iter().position(|pick| pick.id == packet.track_id);
-        let Some(index) = index.filter(|_| !packet.data.is_empty()) else { return Ok(()) };
+        let Some(index) = index.filter(|_| !packet.data.is_empty()) else { return Ok(None) };
         let size = packet.data.len();
         if size > limits::MESSAGE - HEADER_ROOM {
             return Err(Refusal::Damaged(format!("it holds a packet of {size} bytes")));
         }
-        let lasts = packet.dur.get();
-        self.picks[index].take_in(index, packet.pts.get(), lasts, packet.data.into());
-        Ok(())
+        let lasts = i64::try_from(packet.dur.get()).unwrap_or(0);
+        Ok(Some(Pulled { pick: index, pts: packet.pts.get(), lasts, payload: packet.data.into() }))
     }
 
     /// The end, as symphonia tells it: a pipe's is an error to it, a file's may be damage.
@@ -265,7 +325,8 @@ impl Reader {
             _ => "is damaged",
         };
         if !self.is_pipe {
-            let last = self.picks.iter().filter_map(|p| p.queue.back()).map(|p| p.header.pts_us);
+            let last =
+                self.picks.iter().filter_map(|p| p.queue.back()).map(|q| q.packet.header.pts_us);
             let at = last.max().unwrap_or(0).saturating_sub(self.base_us) as f64 / 1e6;
             let note = format!("the file {why}; it is played up to there (about {at:.1} s)");
             self.note.get_or_insert(note);

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use proto::stream::{AudioCodec, Media, VideoCodec};
 use proto::{Packet, PacketHeader, Track};
 use symphonia::core::units::TimeBase;
 
+use super::mark::Pulled;
 use super::reorder::{self, Reorder};
 use crate::demux::rules;
 use crate::h264;
@@ -24,7 +24,7 @@ pub(super) struct Pick {
     /// How many pictures are held back; `None` if that is seen from the first ones only.
     depth: Option<usize>,
     /// For H.264, once the first pictures are seen.
-    reorder: Option<Reorder>,
+    pub(super) reorder: Option<Reorder>,
     /// Encoder delay in front of what is heard, where times do not account for it: not in Matroska.
     delay: Option<i64>,
     /// What is added to times for it, microseconds; known with the first packet.
@@ -33,7 +33,14 @@ pub(super) struct Pick {
     begun: bool,
     /// What a packet lasts where the container does not say, microseconds.
     usual_us: i64,
-    pub(super) queue: VecDeque<Packet>,
+    pub(super) queue: VecDeque<Queued>,
+}
+
+/// A packet that waits for its turn.
+pub(super) struct Queued {
+    pub(super) packet: Packet,
+    /// The state from which its decoding time was derived.
+    pub(super) before: Option<Reorder>,
 }
 
 impl Pick {
@@ -80,9 +87,27 @@ impl Pick {
         self.queue.len() >= pictures
     }
 
+    /// Its time as it is queued: before the reader's base is subtracted.
+    pub(super) fn pts_us(&self, pts: i64) -> i64 {
+        to_us(pts, self.time_base).saturating_add(self.shift_us)
+    }
+
+    /// What was added to symphonia's times, microseconds.
+    pub(super) fn shift_us(&self) -> i64 {
+        self.shift_us
+    }
+
+    /// As in the middle of the file, with nothing queued.
+    pub(super) fn take_up(&mut self, reorder: Option<Reorder>) {
+        self.queue.clear();
+        self.reorder = reorder;
+        self.begun = true;
+    }
+
     /// Queues a packet with its times as symphonia gives them.
-    pub(super) fn take_in(&mut self, track: usize, pts: i64, lasts: u64, payload: Bytes) {
-        let key = self.length_size.is_none_or(|size| h264::is_idr(&payload, size));
+    pub(super) fn take_in(&mut self, pulled: &Pulled) {
+        let Pulled { pick, pts, lasts, ref payload } = *pulled;
+        let key = self.length_size.is_none_or(|size| h264::is_idr(payload, size));
         if !self.begun && !key {
             return;
         }
@@ -92,19 +117,21 @@ impl Pick {
         }
         self.begun = true;
         let pts_us = pts_us.saturating_add(self.shift_us);
-        let lasts_us = match to_us(i64::try_from(lasts).unwrap_or(0), self.time_base) {
+        let lasts_us = match to_us(lasts, self.time_base) {
             0 => self.usual_us,
             lasts_us => lasts_us,
         };
+        let before = self.reorder.clone();
         let header = PacketHeader {
-            track: u16::try_from(track).unwrap_or(u16::MAX),
+            track: u16::try_from(pick).unwrap_or(u16::MAX),
             key,
             pts_us,
             dts_us: self.reorder.as_mut().map_or(pts_us, |reorder| reorder.dts(pts_us)),
             duration_us: u32::try_from(lasts_us).unwrap_or(0),
             ..PacketHeader::default()
         };
-        self.queue.push_back(Packet { header, payload });
+        self.queue
+            .push_back(Queued { packet: Packet { header, payload: payload.clone() }, before });
     }
 
     /// Once the first pictures are queued: their decoding times, and those of all that follow.
@@ -115,7 +142,8 @@ impl Pick {
         let head = self.presentation_times();
         let depth = self.depth.unwrap_or_else(|| reorder::depth(&head));
         let mut reorder = Reorder::new(depth, &head);
-        for packet in &mut self.queue {
+        for Queued { packet, before } in &mut self.queue {
+            *before = Some(reorder.clone());
             packet.header.dts_us = reorder.dts(packet.header.pts_us);
         }
         self.reorder = Some(reorder);
@@ -123,12 +151,12 @@ impl Pick {
 
     /// Of what is queued, in order of decoding.
     pub(super) fn presentation_times(&self) -> Vec<i64> {
-        self.queue.iter().map(|packet| packet.header.pts_us).collect()
+        self.queue.iter().map(|queued| queued.packet.header.pts_us).collect()
     }
 
     /// From the first to the last packet queued, microseconds.
     pub(super) fn lag_us(&self) -> i64 {
-        let dts = |packet: Option<&Packet>| packet.map_or(0, |packet| packet.header.dts_us);
+        let dts = |queued: Option<&Queued>| queued.map_or(0, |q| q.packet.header.dts_us);
         dts(self.queue.back()).saturating_sub(dts(self.queue.front()))
     }
 }
