@@ -28,7 +28,7 @@ pub struct Digester(blake3::Hasher);
 /// What of a recording stands in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingInfo {
-    /// Its content.
+    /// Its content, or [`RecordingId::UNKNOWN`].
     pub id: RecordingId,
     /// How much can be watched, microseconds.
     pub duration_us: u64,
@@ -123,6 +123,11 @@ pub struct Poster {
     pub stream: String,
     /// A JPEG; empty where there is none.
     pub jpeg: serde_bytes::ByteBuf,
+}
+
+impl RecordingId {
+    /// In the catalogue: not known before somebody opens the recording.
+    pub const UNKNOWN: Self = Self([0; 16]);
 }
 
 impl Digest {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::keep::MemoryKeep;
 use crate::limits::{Budget, Limits};
 use crate::log::Bounds;
-use crate::recording::Keep;
+use crate::recording::{Keep, Recording};
 use crate::session::Parked;
 use crate::source::{Facts, Source, Stream};
 use crate::tail::{self, Rewind};
@@ -122,16 +122,39 @@ impl Node {
     /// [`NameTaken`].
     pub fn add_stream(&self, name: &str, title: &str, live: bool) -> Result<Source, NameTaken> {
         let title = title.to_owned();
-        self.add(name, Facts { title, live, path: vec![self.0.id], ..Facts::default() })
+        self.add(name, Facts { title, live, path: vec![self.0.id], ..Facts::default() }, None)
     }
 
-    pub(crate) fn add(&self, name: &str, facts: Facts) -> Result<Source, NameTaken> {
+    /// Adds a stream that is nothing but a recording.
+    ///
+    /// # Errors
+    /// [`NameTaken`].
+    pub fn add_recording(
+        &self,
+        name: &str,
+        title: &str,
+        summary: &str,
+        recording: Arc<dyn Recording>,
+    ) -> Result<Source, NameTaken> {
+        let (title, summary) = (title.to_owned(), summary.to_owned());
+        let facts = Facts { title, summary, path: vec![self.0.id], ..Facts::default() };
+        self.add(name, facts, Some(recording))
+    }
+
+    /// Adds a stream with all that is known of it at once: the catalogue says nothing half.
+    pub(crate) fn add(
+        &self,
+        name: &str,
+        facts: Facts,
+        recording: Option<Arc<dyn Recording>>,
+    ) -> Result<Source, NameTaken> {
         let mut streams = self.streams();
         let full = streams.len() >= proto::limits::STREAMS;
         if full || streams.contains_key(name) || !proto::stream::is_valid_name(name) {
             return Err(NameTaken(name.to_owned()));
         }
         let stream = Stream::new(name, facts);
+        stream.set_recording(recording);
         streams.insert(name.to_owned(), stream.clone());
         drop(streams);
         self.catalogue_changed();

@@ -264,6 +264,13 @@ impl Source {
         self.node.catalogue_changed();
     }
 
+    /// Takes the stream out of the catalogue; its run goes on as long as there is a writer.
+    pub(crate) fn withdraw(&self) {
+        if !self.node.is_stopping() {
+            self.node.remove(&self.stream);
+        }
+    }
+
     /// What can be watched from any point of the stream; a stream that is not live is nothing else
     /// then. To be called again when what it says of itself in the catalogue has changed.
     pub fn set_recording(&self, recording: Option<Arc<dyn Recording>>) {

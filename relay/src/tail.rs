@@ -135,10 +135,8 @@ pub(crate) fn offer_recorded(node: &Node) -> Vec<Source> {
     let keep = node.keep();
     let offer = |info: StreamInfo| {
         let index = keep.index(info.recording?.id)?;
-        let source = node.add_stream(&info.name, &info.title, false).ok()?;
-        source.set_summary(&info.summary);
-        source.set_recording(Some(Tail::of_index(&info.name, index, keep.clone())));
-        Some(source)
+        let tail = Tail::of_index(&info.name, index, keep.clone());
+        node.add_recording(&info.name, &info.title, &info.summary, tail).ok()
     };
     keep.remembered(HERE).into_iter().filter_map(offer).collect()
 }
@@ -275,10 +273,8 @@ fn publish(node: &Node, tail: &Arc<Tail>, live: StreamInfo) {
         return;
     }
     remember(tail, live.clone());
-    match node.add_stream(&tail.name, &live.title, false) {
+    match node.add_recording(&tail.name, &live.title, &live.summary, tail.clone()) {
         Ok(source) => {
-            source.set_summary(&live.summary);
-            source.set_recording(Some(tail.clone()));
             tracing::info!("'{}' was recorded", tail.name);
             node.adopt(source);
         }

@@ -44,6 +44,7 @@ impl Ours {
             agent: "bench".to_owned(),
             publish_token: None,
             keep: None,
+            rewind: None,
         });
         let (address, source, writer) = runtime.block_on(async {
             let listener = listen::bind("127.0.0.1:0".parse().expect("address")).expect("bind");

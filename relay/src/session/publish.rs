@@ -61,7 +61,7 @@ async fn publish(node: &Node, peer: &mut Peer) -> Result<(), End> {
                 path: [&info.path[..], &[node.id()]].concat(),
                 held: false,
             };
-            let source = node.add(&info.name, facts).map_err(|error| {
+            let source = node.add(&info.name, facts, None).map_err(|error| {
                 End::Refuse(CloseCode::NameTaken, format!("{error}; choose another --name"))
             })?;
             (source, Receiver::new(Restamp::fixed()))

@@ -16,6 +16,7 @@ use super::Complaint;
 use super::receive::{Receiver, Restamp, unwatched};
 use super::remote::Remote;
 use crate::node::Node;
+use crate::recording::Recording;
 use crate::session::{End, Peer};
 use crate::source::{Facts, Source};
 
@@ -86,6 +87,8 @@ fn facts_of(info: &StreamInfo, node: u64) -> Facts {
 
 impl Drop for Pulled {
     fn drop(&mut self) {
+        // At once, not when the task has let go of its source: another may take the name.
+        self.source.withdraw();
         self.task.abort();
     }
 }
@@ -184,34 +187,39 @@ impl Streams {
 
     fn add(&mut self, info: StreamInfo) {
         let facts = facts_of(&info, self.node.id());
+        let remote = self.remote(&info);
+        let recording = || remote.clone().map(|remote| remote as Arc<dyn Recording>);
         // A clash gets a suffix that says where the stream comes from.
         let second = format!("{}@{}", info.name, self.origin.address);
-        let added =
-            self.node.add(&info.name, facts.clone()).or_else(|_| self.node.add(&second, facts));
+        let added = self
+            .node
+            .add(&info.name, facts.clone(), recording())
+            .or_else(|_| self.node.add(&second, facts, recording()));
         match added {
             Ok(source) => {
                 let source = Arc::new(source);
-                let (remote, task) = self.pull(&source, &info);
+                let task = self.pull(&source, &remote, &info.name);
                 let pulled = Pulled { source, task, remote, missing_since: None };
                 self.pulled.insert(info.name, pulled);
             }
             Err(error) => tracing::warn!("origin {}: {error}", self.origin.address),
         }
     }
-}
 
-impl Streams {
+    /// What stands behind a stream that is nothing but a recording.
+    fn remote(&self, info: &StreamInfo) -> Option<Arc<Remote>> {
+        let recording = info.recording.filter(|_| !info.live)?;
+        let place = (self.origin.address.as_str(), self.node.agent());
+        Some(Remote::new(place, info, recording, self.node.keep().clone()))
+    }
+
     /// Starts what brings a stream here: its segments, or its packets.
-    fn pull(&self, source: &Arc<Source>, info: &StreamInfo) -> (Option<Arc<Remote>>, AbortHandle) {
-        let (node, origin) = (&self.node, &self.origin);
-        if let Some(recording) = info.recording.filter(|_| !info.live) {
-            let place = (origin.address.as_str(), node.agent());
-            let remote = Remote::new(place, info, recording, node.keep().clone());
-            source.set_recording(Some(remote.clone()));
-            return (Some(remote.clone()), tokio::spawn(remote.run()).abort_handle());
+    fn pull(&self, source: &Arc<Source>, remote: &Option<Arc<Remote>>, name: &str) -> AbortHandle {
+        if let Some(remote) = remote {
+            return tokio::spawn(remote.clone().run()).abort_handle();
         }
-        let pull = keep_pulling(node.clone(), origin.clone(), source.clone(), info.name.clone());
-        (None, tokio::spawn(pull).abort_handle())
+        let (node, origin) = (self.node.clone(), self.origin.clone());
+        tokio::spawn(keep_pulling(node, origin, source.clone(), name.to_owned())).abort_handle()
     }
 
     /// Writes down which recordings the origin has.

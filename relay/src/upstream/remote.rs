@@ -117,8 +117,12 @@ impl Remote {
     pub(super) fn update(&self, info: &StreamInfo, recording: RecordingInfo) -> bool {
         *lock(&self.info) = info.clone();
         let mut known = lock(&self.recording);
+        let unknown = RecordingId::UNKNOWN;
+        // An origin that has not looked into it yet knows less than we do.
+        let id = if recording.id == unknown { known.id } else { recording.id };
+        let changed = known.id != unknown && known.id != id;
+        let recording = RecordingInfo { id, ..recording };
         let news = *known != recording;
-        let changed = known.id != recording.id;
         *known = recording;
         drop(known);
         if changed {
