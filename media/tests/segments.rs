@@ -174,6 +174,54 @@ fn sound_beyond_the_picture_is_cut_too() {
 }
 
 #[test]
+fn every_sound_that_is_copied_survives_conversion() {
+    let folder = TempDir::new().unwrap();
+    let sounds = ["aac", "libopus", "libmp3lame", "flac", "libvorbis", "pcm_s16le"];
+    for sound in sounds {
+        // Pictures that must be converted beside sound that need not be.
+        let pictures = "-t 3 -vf scale=160:90 -c:v mpeg4 -ac 2 -strict -2 -c:a";
+        let path = ffmpeg(&folder, &format!("{sound}.mkv"), &format!("{pictures} {sound}"));
+        let mut movie = Movie::open(&path).unwrap();
+        assert_ne!(movie.way(), &Way::PassThrough);
+        let to = folder.path().join(format!("{sound}-converted.mkv"));
+        convert(&mut movie, &to, &Conversion::default()).unwrap();
+        let codecs = |path: &Path| {
+            let movie = Movie::open(path).unwrap();
+            movie.tracks().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(codecs(&to), codecs(&path), "{sound}");
+        let (before, after) = (sequential(&path), sequential(&to));
+        let payloads = |packets: &[Packet]| {
+            let sound = packets.iter().filter(|packet| packet.header.track == 1);
+            sound.map(|packet| packet.payload.clone()).collect::<Vec<_>>()
+        };
+        let (before, after) = (payloads(&before), payloads(&after));
+        // What primes a decoder and does not sound is left out.
+        assert!(before.ends_with(&after) && after.len() + 3 > before.len(), "{sound}");
+        assert_whole(&to);
+    }
+}
+
+#[test]
+fn sound_before_the_picture_is_converted_too() {
+    let folder = TempDir::new().unwrap();
+    let late = "-t 6 -vf setpts=PTS+3/TB,scale=160:90 -c:v mpeg4 -c:a aac";
+    let path = ffmpeg(&folder, "late.mkv", late);
+    let to = folder.path().join("converted.mkv");
+    convert(&mut Movie::open(&path).unwrap(), &to, &Conversion::default()).unwrap();
+    let first = |path: &Path, track: u16| {
+        let packets = sequential(path);
+        packets.iter().find(|packet| packet.header.track == track).unwrap().header.pts_us
+    };
+    for track in [0, 1] {
+        let (before, after) = (first(&path, track), first(&to, track));
+        assert!(before.abs_diff(after) < 60_000, "track {track}: {before} {after}");
+    }
+    assert!(first(&to, 0) > 2_500_000 && first(&to, 1) < 100_000);
+    assert!(assert_whole(&to).segments()[0].key);
+}
+
+#[test]
 fn a_movie_is_known_by_what_is_in_it() {
     let folder = TempDir::new().unwrap();
     let source = &samples()[2];

@@ -163,6 +163,9 @@ fn library(
     runtime: &Runtime,
 ) -> Result<Option<Library>, Error> {
     let Some(folder) = cli.library.clone() else { return Ok(None) };
+    if cli.preview {
+        say!("--preview shows no library: it sends what each viewer asks for");
+    }
     if cli.push.is_some() {
         say!("the library is not pushed: relays that dial this server have it");
     }

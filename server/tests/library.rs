@@ -356,7 +356,7 @@ impl Drop for Program {
 fn an_empty_folder_is_served_until_a_signal() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().to_str().expect("UTF-8");
-    let mut server = Program::start(&["--library", path]);
+    let mut server = Program::start(&["--library", path, "--work-dir", path]);
     assert_eq!(server.says("library:"), format!("library: 0 movies so far in {path}"));
     assert!(server.0.try_wait().expect("is asked").is_none(), "it goes on");
     let id = server.0.id().to_string();
@@ -390,7 +390,7 @@ fn broken_files_are_named_up_to_a_number() {
         age(&path, 60);
     }
     let path = folder.path().to_str().expect("UTF-8");
-    let mut server = Program::start(&["--library", path]);
+    let mut server = Program::start(&["--library", path, "--work-dir", path]);
     server.says("library: 0 movies");
     let _ = server.0.kill();
     let mut words = String::new();

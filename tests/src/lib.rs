@@ -3,6 +3,7 @@
 //! ```text
 //! process  a program under test: its lines, its end
 //! viewer   a viewer made of a socket, that keeps what it gets
+//! recorded the same, for recordings
 //! ffprobe  what ffprobe says of a movie
 //! display  a private X display: screenshots, keys
 //! sound    a private sound server and what is played on it
@@ -13,6 +14,7 @@ pub mod display;
 pub mod ffprobe;
 pub mod lip_sync;
 pub mod process;
+pub mod recorded;
 pub mod sound;
 pub mod viewer;
 

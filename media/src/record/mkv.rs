@@ -324,10 +324,24 @@ fn codec(track: &Track) -> (&'static str, Vec<u8>) {
             AudioCodec::Opus => ("A_OPUS", config()),
             AudioCodec::Mp3 => ("A_MPEG/L3", Vec::new()),
             AudioCodec::Flac => ("A_FLAC", flac_header(&track.codec_config)),
-            AudioCodec::Vorbis => ("A_VORBIS", config()),
+            AudioCodec::Vorbis => ("A_VORBIS", vorbis_headers(&track.codec_config)),
             AudioCodec::PcmS16Le => ("A_PCM/INT/LIT", Vec::new()),
         },
     }
+}
+
+/// The three headers of Vorbis behind their lengths (RFC 9559, the codec mapping of A_VORBIS), from
+/// the first and the last of them: the one between them holds comments, and says nothing here.
+fn vorbis_headers(config: &[u8]) -> Vec<u8> {
+    const IDENTIFICATION: usize = 30;
+    let is_bare = config.starts_with(b"\x01vorbis");
+    let Some((first, last)) = config.split_at_checked(IDENTIFICATION).filter(|_| is_bare) else {
+        return config.to_vec();
+    };
+    let vendor = u32::try_from(APP.len()).unwrap_or(0).to_le_bytes();
+    let comments = [b"\x03vorbis", &vendor[..], APP.as_bytes(), &[0; 4], &[1]].concat();
+    let lengths = [first.len(), comments.len()].map(|length| u8::try_from(length).unwrap_or(0));
+    [&[2], &lengths[..], first, &comments, last].concat()
 }
 
 /// A FLAC stream's start: its marker and its only metadata block, the last (RFC 9639 §8).

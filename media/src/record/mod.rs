@@ -121,6 +121,14 @@ impl Recorder {
         Ok(Self { path: path.to_owned(), format, parts: 1, part })
     }
 
+    /// Keeps the packets' own times: nothing is left out before the first picture. For movies, which
+    /// begin where they begin; to be called before the first packet.
+    #[must_use]
+    pub fn from_zero(mut self) -> Self {
+        self.part.timeline.start_at_zero();
+        self
+    }
+
     /// Appends a packet. Packets before the first key frame are left out: the recording's time 0 is
     /// the moment that key frame is shown.
     pub fn write(&mut self, packet: &Packet) -> Result<(), Error> {

@@ -47,6 +47,11 @@ impl Timeline {
         (times.pts_us.checked_add(run_up_us)? >= 0).then_some(times)
     }
 
+    /// Time 0 is the packets' own, whatever comes first.
+    pub(super) fn start_at_zero(&mut self) {
+        self.origin_us = Some(0);
+    }
+
     pub(super) fn has_started(&self) -> bool {
         self.origin_us.is_some()
     }

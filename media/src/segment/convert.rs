@@ -56,7 +56,7 @@ pub fn convert(movie: &mut Movie, to: &Path, conversion: &Conversion) -> Result<
         duration_us: movie.duration_us(),
         tracks: movie.tracks().to_vec(),
     };
-    let mut recorder = Recorder::create(to, &description)?;
+    let mut recorder = Recorder::create(to, &description)?.from_zero();
     while let Some(packet) = movie.next_packet()? {
         if conversion.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);

@@ -26,11 +26,16 @@ pub(super) fn make(movie: &mut Segmented) -> Result<Option<Bytes>, Error> {
     let Some(segment) = nearest(movie) else { return Ok(None) };
     let Ok(mut decoder) = VideoDecoder::new(&track) else { return Ok(None) };
     let packets = movie.packets(segment)?;
-    let mut pictures = packets.iter().filter(|packet| packet.header.track == index);
-    let Some(key) = pictures.find(|packet| packet.header.key) else { return Ok(None) };
-    let Ok(mut shown) = decoder.decode(key) else { return Ok(None) };
-    shown.extend(decoder.flush());
-    Ok(shown.first().and_then(|picture| jpeg(picture, video)))
+    let pictures = packets.iter().filter(|packet| packet.header.track == index);
+    // The first that can be decoded, whatever is broken before it.
+    for packet in pictures.skip_while(|packet| !packet.header.key) {
+        let Ok(mut shown) = decoder.decode(packet) else { return Ok(None) };
+        shown.extend(decoder.flush());
+        if let Some(picture) = shown.first() {
+            return Ok(jpeg(picture, video));
+        }
+    }
+    Ok(None)
 }
 
 /// The segment that begins with a key frame nearest to a tenth of the movie.

@@ -1,7 +1,7 @@
 //! One state of a movie's file: looked through when its turn comes, or converted first when somebody
 //! wants it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -146,17 +146,17 @@ impl Version {
 
     /// Looks through the file, or through what it is converted into.
     fn look(&self, shared: &Shared) -> Result<Ready, Missing> {
-        let unreadable = |error: media::demux::Error| Missing::Gone(error.to_string());
-        let mut movie = Movie::open(&self.path).map_err(unreadable)?;
+        let gone = |at: &Path, error| Missing::Gone(self.said(at, &error));
+        let mut movie = Movie::open(&self.path).map_err(|error| gone(&self.path, error))?;
         let (file, converted) = if self.converts {
             let converted = self.convert(&mut movie, shared)?;
-            movie = Movie::open(&converted).map_err(unreadable)?;
+            movie = Movie::open(&converted).map_err(|error| gone(&converted, error))?;
             (converted.to_path_buf(), Some(converted))
         } else {
             (self.path.clone(), None)
         };
         let source = converted.is_some().then_some(self.path.as_path());
-        let plan = Plan::new(&mut movie, &file, source).map_err(unreadable)?;
+        let plan = Plan::new(&mut movie, &file, source).map_err(|error| gone(&file, error))?;
         self.check()?;
         Ok(Ready { plan: Arc::new(plan), file, _converted: converted })
     }
@@ -171,8 +171,14 @@ impl Version {
         shared.converted.start(&conversion);
         match segment::convert(movie, &to, &conversion) {
             Ok(()) => Ok(to),
-            Err(error) => Err(Missing::Later(error.to_string())),
+            Err(error) => Err(Missing::Later(self.said(&to, &error))),
         }
+    }
+
+    /// What went wrong with the file `at`, for viewers: they need not know where it lies.
+    fn said(&self, at: &Path, error: &dyn std::error::Error) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        error.to_string().replace(&at.display().to_string(), &name)
     }
 
     /// Whether the file is still what it was.
@@ -193,7 +199,7 @@ impl Version {
     ) -> Result<T, Missing> {
         let failed = |error: media::demux::Error| {
             // What could not be read since the file is another one by now is gone for good.
-            self.check().err().unwrap_or_else(|| Missing::Later(error.to_string()))
+            self.check().err().unwrap_or_else(|| Missing::Later(self.said(&ready.file, &error)))
         };
         let mut reader = shared.readers.take(&ready.file, &ready.plan, segment).map_err(failed)?;
         let what = read(&mut reader).map_err(failed)?;

@@ -223,3 +223,111 @@ impl MediaSource for Tracked {
         self.inner.byte_len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::path::{Path, PathBuf};
+
+    use proto::StreamDescription;
+
+    use super::*;
+    use crate::demux::Movie;
+    use crate::record::Recorder;
+
+    /// A file that counts what is read of it.
+    struct Counted(PathBuf, Arc<AtomicU64>);
+
+    struct Counting(File, Arc<AtomicU64>);
+
+    impl Source for Counted {
+        fn open(&mut self) -> io::Result<Box<dyn MediaSource>> {
+            Ok(Box::new(Counting(File::open(&self.0)?, self.1.clone())))
+        }
+    }
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(buffer)?;
+            self.1.fetch_add(count as u64, Ordering::Relaxed);
+            Ok(count)
+        }
+    }
+
+    impl Seek for Counting {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    impl MediaSource for Counting {
+        fn is_seekable(&self) -> bool {
+            true
+        }
+
+        fn byte_len(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    /// A sample as Matroska.
+    fn matroska(folder: &Path) -> PathBuf {
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/big-buck-bunny-480p-30s.mp4");
+        let mut movie = Movie::open(Path::new(sample)).expect("opens");
+        let description = StreamDescription {
+            name: "bunny".into(),
+            title: String::new(),
+            live: false,
+            run: 0,
+            duration_us: None,
+            tracks: movie.tracks().to_vec(),
+        };
+        let path = folder.join("bunny.mkv");
+        let mut recorder = Recorder::create(&path, &description).expect("is made");
+        while let Some(packet) = movie.next_packet().expect("readable") {
+            recorder.write(&packet).expect("is written");
+        }
+        recorder.finish().expect("is written");
+        path
+    }
+
+    #[test]
+    fn a_place_is_reached_without_reading_what_is_before_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = matroska(folder.path());
+        let read = Arc::new(AtomicU64::new(0));
+        let source = Box::new(Counted(path.clone(), read.clone()));
+        let mut reader = Reader::open(source, true).expect("opens");
+        let mut mark = None;
+        while let Some((header, _)) = reader.peek().expect("readable") {
+            if header.key && header.track == 0 {
+                mark = Some((reader.mark(), header));
+            }
+            reader.next_packet().expect("readable");
+        }
+        let (mark, header) = mark.expect("has key frames");
+        read.store(0, Ordering::Relaxed);
+        reader.go_to(&mark).expect("is found");
+        let next = reader.next_packet().expect("readable").expect("a packet");
+        assert_eq!(next.header, header);
+        let (read, whole) =
+            (read.load(Ordering::Relaxed), std::fs::metadata(&path).expect("file").len());
+        assert!(read < whole * 2 / 3, "{read} of {whole} bytes");
+    }
+
+    #[test]
+    fn a_place_in_another_file_is_not_found() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = matroska(folder.path());
+        let mut reader = Reader::open(Box::new(path.clone()), true).expect("opens");
+        for _ in 0..500 {
+            reader.next_packet().expect("readable");
+        }
+        let mark = reader.mark();
+        let mut bytes = std::fs::read(&path).expect("readable");
+        let early = bytes.len() / 10;
+        bytes[early..].fill(0);
+        std::fs::write(&path, bytes).expect("written");
+        assert!(reader.go_to(&mark).is_err());
+    }
+}
