@@ -243,6 +243,50 @@ fn a_movie_is_known_by_what_is_in_it() {
 }
 
 #[test]
+fn damaged_files_are_cut_without_harm() {
+    let folder = TempDir::new().unwrap();
+    let coding = "-t 5 -vf scale=64:36 -c:v libx264 -preset ultrafast -g 12 -c:a aac -b:a 8k";
+    let fragments = "-movflags frag_keyframe+empty_moov+default_base_moof";
+    let mut planned = 0;
+    for (name, layout) in [("a.mp4", ""), ("b.mp4", fragments), ("c.mkv", "")] {
+        let whole = std::fs::read(ffmpeg(&folder, name, &format!("{coding} {layout}"))).unwrap();
+        let path = folder.path().join(format!("damaged-{name}"));
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize
+        };
+        for round in 0..60 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + round % 8 {
+                // Tables and headers lie at both ends.
+                let reach = bytes.len().min(4000);
+                let at = random() % reach;
+                let at = if random() % 2 == 0 { at } else { bytes.len() - 1 - at };
+                bytes[at] = random() as u8;
+            }
+            bytes.truncate(bytes.len() - random() % 2 * (random() % bytes.len()));
+            std::fs::write(&path, bytes).unwrap();
+            let Ok(mut movie) = Movie::open(&path) else { continue };
+            if movie.way() != &Way::PassThrough {
+                continue;
+            }
+            let Ok(plan) = Plan::new(&mut movie, &path, None) else { continue };
+            planned += 1;
+            let plan = Arc::new(plan);
+            let Ok(mut movie) = Segmented::open(&path, plan.clone()) else { continue };
+            for number in (0..plan.segments().len()).rev() {
+                if let Ok(messages) = movie.messages(number) {
+                    assert_eq!(messages.len(), plan.segments()[number].bytes as usize);
+                }
+            }
+            let _ = movie.poster();
+        }
+    }
+    assert!(planned > 40, "{planned} were worth it");
+}
+
+#[test]
 fn a_file_that_changed_under_its_plan_is_noticed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("movie.mp4");

@@ -212,7 +212,7 @@ mod tests {
             "--webcam",
             "--file a --file b",
             "--input rtsp://x",
-            "--library movies --work-dir /tmp",
+            "--library movies --work-dir work",
             "--library movies --test-pattern",
             "--list-devices",
         ] {
@@ -259,7 +259,7 @@ mod tests {
             "--test-pattern --log-memory 1",
             "--test-pattern --log-memory 99999999999999999999",
             "--test-pattern --loop",
-            "--test-pattern --work-dir /tmp",
+            "--test-pattern --work-dir work",
             "--frobnicate",
         ] {
             assert_eq!(parse(args).expect_err(args).exit_code(), 2, "{args}");
