@@ -7,8 +7,8 @@ use media::decode::{self, VideoDecoder};
 use proto::Track;
 use proto::conn::now;
 use proto::stream::{Media, Video};
-use proto::time::Stamp;
 
+use crate::cue::Times;
 use crate::jitter::{Item, Taken, Timed};
 use crate::shared::Shared;
 use crate::stage::Frame;
@@ -30,6 +30,7 @@ pub fn run(shared: &Shared) {
             Taken::Item(Item::Packet(timed)) => decoding.packet(&timed),
             Taken::Item(Item::End) => {
                 decoding.flush();
+                decoding.show_held();
                 shared.board.update(|status| status.decoded.0 = true);
             }
         }
@@ -44,10 +45,11 @@ struct Decoding<'a> {
 struct Current {
     decoder: VideoDecoder,
     video: Arc<Video>,
-    /// From the stream's times to capture times on our clock.
-    shift_us: i64,
+    times: Times,
     /// What is decoded now is there to catch up with.
     backlog: bool,
+    /// The last picture of a recording before the one it is played from: shown if it lasts so long.
+    held: Option<Frame>,
     skipped: u64,
 }
 
@@ -59,8 +61,14 @@ impl Decoding<'_> {
         match VideoDecoder::new(track) {
             Ok(decoder) => {
                 let video = Arc::new(video.clone());
-                let (shift_us, backlog, skipped) = (0, false, 0);
-                self.current = Some(Current { decoder, video, shift_us, backlog, skipped });
+                self.current = Some(Current {
+                    decoder,
+                    video,
+                    times: Times::Live { shift_us: 0 },
+                    backlog: false,
+                    held: None,
+                    skipped: 0,
+                });
             }
             Err(error) => self.give_up(&error),
         }
@@ -77,9 +85,11 @@ impl Decoding<'_> {
                 return;
             }
         }
-        current.shift_us = timed.shift_us();
+        current.times = timed.times();
         current.backlog = timed.backlog;
+        let started = now();
         let result = current.decoder.decode(&timed.packet);
+        self.shared.schedule.picture_took_us(now().us_since(started));
         let broken = current.decoder.skipped();
         self.shared.stats.dropped(broken - current.skipped);
         current.skipped = broken;
@@ -100,17 +110,38 @@ impl Decoding<'_> {
     }
 
     fn show(&mut self, pictures: Vec<media::Picture>) {
-        let Some(current) = &self.current else { return };
+        let Some(current) = &mut self.current else { return };
         for picture in pictures {
             let decoded = now();
-            let captured = Stamp(picture.pts_us.saturating_add(current.shift_us));
-            self.shared.stats.decoded_picture(decoded);
-            let (video, backlog) = (current.video.clone(), current.backlog);
-            if !self.shared.headless {
-                self.shared.stage.push(Frame { picture, video, captured, backlog });
-            } else if !backlog {
-                self.shared.stats.latency_us(decoded.us_since(captured));
+            let captured = current.times.captured(picture.pts_us);
+            let cue = current.times.cue();
+            if cue.is_none_or(|cue| picture.pts_us >= cue.position_us) {
+                self.shared.stats.decoded_picture(decoded);
             }
+            let before = cue.map(|cue| picture.pts_us <= cue.position_us);
+            let frame = Frame {
+                picture,
+                video: current.video.clone(),
+                captured,
+                backlog: before.unwrap_or(current.backlog),
+                cue: current.times.number(),
+            };
+            if self.shared.headless {
+                if !frame.backlog {
+                    self.shared.stats.latency_us(decoded.us_since(captured));
+                }
+            } else if before == Some(true) {
+                current.held = Some(frame);
+            } else {
+                current.held.take().into_iter().for_each(|held| self.shared.stage.push(held));
+                self.shared.stage.push(frame);
+            }
+        }
+    }
+
+    fn show_held(&mut self) {
+        if let Some(held) = self.current.as_mut().and_then(|current| current.held.take()) {
+            self.shared.stage.push(held);
         }
     }
 

@@ -1,0 +1,155 @@
+//! How fast a recording comes, and whether that is enough to play it without stopping.
+
+use std::collections::VecDeque;
+
+use proto::time::Stamp;
+
+use super::reel::Reel;
+
+/// Segments the measure goes over.
+const WINDOW: usize = 8;
+/// Of the measured rate, what is relied on.
+const TRUST: f64 = 0.8;
+/// The least there must be to start, microseconds: less is played before the next look.
+const LEAST_US: i64 = 1_000_000;
+
+/// The rate at which segments come.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// Bytes of each segment, and microseconds it was waited for.
+    segments: VecDeque<(usize, i64)>,
+    /// Something has been waited for since then.
+    since: Option<Stamp>,
+}
+
+impl Meter {
+    /// A segment was asked for.
+    pub(super) fn asked(&mut self, now: Stamp) {
+        self.since.get_or_insert(now);
+    }
+
+    /// A segment has come; others may still be coming.
+    pub(super) fn came(&mut self, bytes: usize, others: bool, now: Stamp) {
+        let Some(since) = std::mem::replace(&mut self.since, others.then_some(now)) else { return };
+        if self.segments.len() == WINDOW {
+            self.segments.pop_front();
+        }
+        self.segments.push_back((bytes, now.us_since(since).max(1)));
+    }
+
+    /// Nothing is coming any more.
+    pub(super) fn stopped(&mut self) {
+        self.since = None;
+    }
+
+    /// Bytes a microsecond that can be relied on; `None` before the first segment.
+    fn rate(&self) -> Option<f64> {
+        let (bytes, us) = self.segments.iter().fold((0, 0), |(b, t), s| (b + s.0, t + s.1));
+        (us > 0).then(|| TRUST * bytes as f64 / us as f64)
+    }
+
+    /// Whether playing from `position_us` at `speed` will not stop again before `ahead_us` beyond it:
+    /// each segment that is not here comes before it is due.
+    pub(super) fn is_enough(
+        &self,
+        reel: &Reel,
+        position_us: i64,
+        ahead_us: i64,
+        speed: f64,
+    ) -> bool {
+        let missing = reel.first_missing(position_us);
+        let here_us = reel.buffered_us(position_us).saturating_sub(position_us);
+        if reel.is_full(position_us, ahead_us) {
+            return reel.is_finished() || here_us >= LEAST_US;
+        }
+        if missing <= reel.at(position_us) || here_us < LEAST_US {
+            return false;
+        }
+        let Some(rate) = self.rate() else { return false };
+        let mut bytes = 0;
+        reel.from(missing).all(|(_, segment)| {
+            let due_us = segment.start_us.saturating_sub(position_us) as f64 / speed.max(0.1);
+            bytes += segment.bytes as usize;
+            due_us > ahead_us as f64 || bytes as f64 / rate <= due_us
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::recording::{Index, RecordingId, SegmentInfo};
+    use proto::stream::StreamDescription;
+
+    use super::*;
+
+    const S: i64 = 1_000_000;
+
+    /// A hundred segments of 2 s and 1 MB, the first `held` of them here.
+    fn reel(held: u64) -> Reel {
+        let segment = |number: i64| SegmentInfo {
+            start_us: number * 2 * S,
+            duration_us: 2_000_000,
+            bytes: 1_000_000,
+            key: true,
+        };
+        let description = StreamDescription {
+            name: "a".into(),
+            title: String::new(),
+            live: false,
+            run: 1,
+            duration_us: None,
+            tracks: Vec::new(),
+        };
+        let mut reel = Reel::new(Index {
+            id: RecordingId([1; 16]),
+            description,
+            oldest: 0,
+            first: 0,
+            segments: (0..100).map(segment).collect(),
+            finished: true,
+        });
+        for number in 0..held {
+            reel.put(number, Vec::new(), 1_000_000, 0);
+        }
+        reel
+    }
+
+    /// Segments that took so long each.
+    fn meter(us: i64) -> Meter {
+        let mut meter = Meter::default();
+        for i in 0..4 {
+            meter.asked(Stamp(i * us));
+            meter.came(1_000_000, true, Stamp((i + 1) * us));
+        }
+        meter
+    }
+
+    #[test]
+    fn a_fast_way_needs_little_and_a_slow_one_much() {
+        let least = |us: i64, speed: f64| {
+            (0..100).find(|held| meter(us).is_enough(&reel(*held), 0, 30 * S, speed))
+        };
+        assert_eq!(least(S / 10, 1.0), Some(1));
+        assert_eq!(least(S, 1.0), Some(2), "2.5 s to come for what is due in 2");
+        // 4 s of 2.5 s each played in 2: nearly all of 30 s must be here.
+        assert_eq!(least(2 * S, 1.0), Some(8));
+        assert!(least(S, 2.0) > least(S, 1.0));
+        assert_eq!(Meter::default().rate(), None);
+    }
+
+    #[test]
+    fn a_full_buffer_is_enough_however_slow_the_way_is() {
+        assert!(!meter(100 * S).is_enough(&reel(15), 0, 30 * S, 1.0));
+        assert!(meter(100 * S).is_enough(&reel(16), 0, 30 * S, 1.0));
+    }
+
+    #[test]
+    fn waiting_for_nothing_is_not_slowness() {
+        let mut meter = Meter::default();
+        meter.asked(Stamp(0));
+        meter.came(1_000_000, false, Stamp(S));
+        meter.asked(Stamp(100 * S));
+        meter.came(1_000_000, true, Stamp(101 * S));
+        assert_eq!(meter.rate(), Some(TRUST));
+    }
+}
