@@ -163,8 +163,10 @@ mod tests {
             (height, BAR_COLOURS.map(count))
         };
         let (height, [rest, there, played]) = draw(&bar(0.75, 0.5), 400);
-        assert!(height > 0 && rest > 0 && rest == there, "{rest} {there} {played}");
-        assert!((played as f64 / 2.0 - rest as f64).abs() < 10.0, "{rest} {there} {played}");
+        // The words have some pixels of the same colours.
+        assert!(height > 0 && rest > 0, "{height} {rest}");
+        assert!((rest..rest + 40).contains(&there), "{rest} {there}");
+        assert!((2 * rest..2 * rest + 40).contains(&played), "{rest} {played}");
         assert_eq!(draw(&bar(9.0, -1.0), 400).1[0], 0, "bounds are kept");
         assert_eq!(draw(&bar(0.5, 0.5), 60).0, 0, "no room, no bar");
     }

@@ -185,6 +185,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         Ok(())
     }
 
+    /// The socket, for bytes that are whole messages already.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.io
+    }
+
     /// The socket.
     pub fn into_inner(self) -> W {
         self.io
