@@ -73,7 +73,9 @@ impl Announcer {
         }
         // Filling the buffer at the start is not worth a word.
         self.said_buffering = match status.state {
-            State::Buffering => self.said_buffering || was != State::Connecting,
+            State::Buffering => {
+                self.said_buffering || matches!(was, State::Playing | State::Reconnecting)
+            }
             _ => false,
         };
     }

@@ -112,7 +112,11 @@ fn list(runtime: &Runtime, address: &str, json: bool) -> Result<ExitCode, AppErr
 }
 
 fn say_streams(address: &str, streams: &[proto::StreamInfo], json: bool) {
-    let lines = if json { catalog::json_lines(streams) } else { catalog::lines(address, streams) };
+    let lines = if json {
+        catalog::json_lines(streams)
+    } else {
+        catalog::lines(address, streams, catalog::terminal_width())
+    };
     let _ = lines.iter().all(line);
 }
 

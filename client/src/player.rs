@@ -53,7 +53,7 @@ impl Player {
         }
     }
 
-    fn describe(&mut self, description: StreamDescription) {
+    fn describe(&mut self, description: StreamDescription, state: State) {
         let new_run = self.continuity.describe(description.run);
         if new_run {
             self.timeline.new_run();
@@ -65,11 +65,12 @@ impl Player {
             self.start(&description, new_run);
         }
         self.shared.stats.described(&description);
+        self.shared.stats.set_state(state);
         let description = Arc::new(description);
         self.description = Some(description.clone());
         self.shared.board.update(|status| {
             status.description = Some(description);
-            status.state = State::Playing;
+            status.state = state;
         });
     }
 
@@ -187,7 +188,8 @@ impl Sink for Player {
     fn event(&mut self, event: Event) {
         match event {
             Event::Subscribed => self.timeline.joined(now()),
-            Event::Describe(description) => self.describe(description),
+            Event::Describe(description) => self.describe(description, State::Playing),
+            Event::Open(description) => self.describe(description, State::Buffering),
             Event::Packet(packet, clock) => self.packet(packet, clock),
             Event::Gap(_) => {
                 self.shared.stats.gap();

@@ -454,7 +454,7 @@ async fn another_recording_under_the_name_goes_on_at_the_same_time() {
     viewer.played(1).await;
     node.index.send_replace(index(2, 0, 500, true));
     viewer.until(|event| matches!(event, Event::Word(word) if word.contains("changed"))).await;
-    viewer.until(|event| matches!(event, Event::Describe(d) if d.run == 2)).await;
+    viewer.until(|event| matches!(event, Event::Open(d) if d.run == 2)).await;
     let (cue, _) = viewer.played(1).await;
     assert!((50_000_000..60_000_000).contains(&cue.position_us), "{cue:?}");
 }

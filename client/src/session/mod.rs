@@ -84,6 +84,8 @@ pub enum Event {
     Subscribed,
     /// What the packets that follow are.
     Describe(StreamDescription),
+    /// It is a recording, of this; nothing of it is here yet.
+    Open(StreamDescription),
     /// One coded frame, and the server's clock as it is known now.
     Packet(Packet, Option<PeerClock>),
     /// Packets were left out because we were too far behind.

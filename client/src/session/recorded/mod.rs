@@ -90,7 +90,7 @@ struct Show<'a, S> {
 impl<'a, S: Sink> Show<'a, S> {
     fn start(config: &Config, sink: &'a mut S, index: Index) -> Self {
         let (reel, meter) = (Reel::new(index), Meter::default());
-        sink.event(Event::Describe(reel.description().clone()));
+        sink.event(Event::Open(reel.description().clone()));
         let mut deck = Deck::new(config);
         let start_us = config.start_us.unwrap_or(0);
         if start_us > reel.end_us().saturating_sub(reel.start_us()) && reel.is_finished() {
@@ -99,7 +99,7 @@ impl<'a, S: Sink> Show<'a, S> {
             sink.event(Event::Word(format!("the recording is only {length} long")));
         }
         deck.play_from(reel.start_us().saturating_add(start_us), &reel, &meter, sink);
-        let (trouble, connected, told) = (Trouble::default(), true, Told::Playing);
+        let (trouble, connected, told) = (Trouble::default(), true, Told::Buffering);
         Self { sink, reel, meter, deck, trouble, connected, told }
     }
 
@@ -150,8 +150,8 @@ impl<'a, S: Sink> Show<'a, S> {
         self.say(Some(
             "the recording has changed: going on at the same time in the new one".into(),
         ));
-        self.sink.event(Event::Describe(self.reel.description().clone()));
-        self.told = Told::Playing;
+        self.sink.event(Event::Open(self.reel.description().clone()));
+        self.told = Told::Buffering;
         let position_us = self.reel.start_us().saturating_add(position_us);
         self.deck.anew();
         self.deck.play_from(position_us, &self.reel, &self.meter, self.sink);
