@@ -52,6 +52,9 @@ pub fn run(shared: &Arc<Shared>, remote: Sender<Command>, announcer: &mut Announ
     loop {
         if let Some(status) = shared.board.news(watch.status.version) {
             announcer.tell(&status);
+            if status.word != watch.status.word {
+                watch.flash(&status.word);
+            }
             watch.status = status;
             watch.open_window();
             watch.refresh_notice();
@@ -80,6 +83,8 @@ struct Watch {
     bar_until: Instant,
     bar_due: Instant,
     bar: Option<Bar>,
+    /// The user holds a recording.
+    stands: bool,
 }
 
 impl Watch {
@@ -90,6 +95,7 @@ impl Watch {
             bar_until: Instant::now(),
             bar_due: Instant::now(),
             bar: None,
+            stands: false,
             window: None,
             no_display: false,
             status: Status::default(),
@@ -202,6 +208,10 @@ impl Watch {
     /// The bar of a recording: with the overlay, for a while after a key, and while it waits.
     fn refresh_bar(&mut self) {
         self.bar_due = Instant::now() + BAR;
+        let stands = self.recording().is_some_and(|progress| progress.paused);
+        if stands != std::mem::replace(&mut self.stands, stands) {
+            self.refresh_notice();
+        }
         let wanted = self.overlay_due.is_some()
             || Instant::now() < self.bar_until
             || self.status.state == State::Buffering;
@@ -265,9 +275,7 @@ impl Watch {
             State::Reconnecting => Some("connection lost, reconnecting ...".to_owned()),
             State::Held => Some(held(&self.status.reason)),
             State::Buffering => Some(buffering(&self.status.reason)),
-            _ if self.paused || self.recording().is_some_and(|progress| progress.paused) => {
-                Some("paused".to_owned())
-            }
+            _ if self.paused || self.stands => Some("paused".to_owned()),
             _ => self.status.undecodable.clone().or_else(|| self.sound_only()),
         });
         self.shared.stage.set_notice(notice);

@@ -28,7 +28,8 @@ const IN_US: i64 = 250_000;
 const MOST_IN_US: i64 = 5_000_000;
 /// Sound is decoded from so long before the position on: decoders and the stretch need a run-up.
 const SOUND_IN_US: i64 = 300_000;
-/// A recording that waits for more shows where it stands when that lasts so long, microseconds.
+/// A recording that waits for more says so, and shows where it stands, when that lasts so long,
+/// microseconds.
 const STILL_US: i64 = 300_000;
 /// Speeds there are.
 const RATES: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
@@ -97,9 +98,14 @@ impl Deck {
         self.ahead_us
     }
 
-    /// Whether it stands because there is not enough to go on.
+    /// Whether it stands because there is not enough to go on, for longer than is not worth a word.
     pub(super) fn is_stalled(&self) -> bool {
-        self.stalled
+        self.stalled && now().us_since(self.cued) > STILL_US
+    }
+
+    /// Whether it goes, or stands because the viewer wants it to.
+    pub(super) fn plays(&self) -> bool {
+        !self.stalled
     }
 
     pub(super) fn obey(
@@ -174,7 +180,11 @@ impl Deck {
         if !self.cue.stands() {
             let position_us = self.position_us();
             over = self.all_fed && position_us >= self.fed_us;
-            if let Some(there_us) = self.starves(reel).filter(|there_us| position_us >= *there_us) {
+            if let Some(there_us) = beyond_gone(reel, position_us) {
+                self.play_from(there_us, reel, meter, sink);
+            } else if let Some(there_us) =
+                self.starves(reel).filter(|there_us| position_us >= *there_us)
+            {
                 self.play_from(there_us, reel, meter, sink);
             }
         }
@@ -283,6 +293,18 @@ impl Deck {
             sink.event(Event::Progress(progress));
         }
     }
+}
+
+/// Where it goes on after what will never come, microseconds; `None` where there is no such hole.
+fn beyond_gone(reel: &Reel, position_us: i64) -> Option<i64> {
+    let at = reel.at(position_us);
+    let mut there = reel.from(at).skip_while(|(number, _)| reel.place(*number) == Place::Gone);
+    let there_us = match there.next() {
+        Some((number, _)) if number == at => reel.start_us(),
+        Some((_, segment)) => segment.start_us,
+        None => reel.end_us(),
+    };
+    (there_us > position_us).then_some(there_us)
 }
 
 fn video_track(reel: &Reel) -> Option<u16> {

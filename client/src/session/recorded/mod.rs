@@ -177,6 +177,8 @@ impl<'a, S: Sink> Show<'a, S> {
     fn tell(&mut self) {
         let tell = match (self.deck.is_stalled(), self.told) {
             (true, _) => Told::Buffering,
+            // At the start the player takes it for buffering until it plays.
+            (false, Told::Buffering) if !self.deck.plays() => Told::Buffering,
             (false, Told::Lost) if !self.connected => Told::Lost,
             (false, _) => Told::Playing,
         };

@@ -17,6 +17,9 @@ const MOST_AHEAD: usize = 192 << 20;
 /// Most segments asked for and not here: enough that the server never waits for us.
 const COMING: usize = 3;
 
+/// No farther back is looked for where decoding can start, segments: longer ones are nonsense.
+const FARTHEST: usize = 1000;
+
 /// A segment that was asked for at least once.
 #[derive(Debug)]
 enum Slot {
@@ -139,9 +142,9 @@ impl Reel {
 
     /// The segment from which `number` can be decoded.
     pub(super) fn key_before(&self, number: u64) -> u64 {
-        let before = (self.first..=number).rev();
+        let before = (self.first..=number).rev().take(FARTHEST);
         let mut keys = before.filter(|n| self.info(*n).is_some_and(|segment| segment.key));
-        keys.next().unwrap_or(self.first)
+        keys.next().unwrap_or(number)
     }
 
     /// A segment, for feeding.
@@ -318,7 +321,7 @@ mod tests {
             start_us: number as i64 * 2 * S,
             duration_us: 2_000_000,
             bytes,
-            key: number % 2 == 0,
+            key: number.is_multiple_of(2),
         };
         Index {
             id: RecordingId([1; 16]),
