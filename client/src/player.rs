@@ -119,7 +119,7 @@ impl Player {
                 bytes: packet.payload.len(),
                 transit_us: None,
                 ahead_us: if cue.stands() { 0 } else { ahead_us },
-                late: !backlog && ahead_us < 0,
+                late: !backlog && !cue.stands() && ahead_us < 0,
             });
             if let Some(record) = &self.record {
                 record.packet(packet.clone());

@@ -10,6 +10,11 @@ use super::reel::Reel;
 const WINDOW: usize = 8;
 /// Of the measured rate, what is relied on.
 const TRUST: f64 = 0.8;
+/// Most segments asked for and not here: enough that the server never waits for us.
+const AT_ONCE: usize = 3;
+/// A segment that takes longer is asked for alone, microseconds: the way there and back is little
+/// beside it, and what was asked for stands before what a seek needs.
+const LONG_US: i64 = 1_000_000;
 /// The least there must be to start, microseconds: less is played before the next look.
 const LEAST_US: i64 = 1_000_000;
 
@@ -40,6 +45,11 @@ impl Meter {
     /// Nothing is coming any more.
     pub(super) fn stopped(&mut self) {
         self.since = None;
+    }
+
+    /// How many segments to ask for at once.
+    pub(super) fn at_once(&self) -> usize {
+        if self.segments.back().is_some_and(|(_, us)| *us > LONG_US) { 1 } else { AT_ONCE }
     }
 
     /// Bytes a microsecond that can be relied on; `None` before the first segment.
@@ -141,6 +151,12 @@ mod tests {
     fn a_full_buffer_is_enough_however_slow_the_way_is() {
         assert!(!meter(100 * S).is_enough(&reel(15), 0, 30 * S, 1.0));
         assert!(meter(100 * S).is_enough(&reel(16), 0, 30 * S, 1.0));
+    }
+
+    #[test]
+    fn on_a_slow_way_one_at_a_time_is_asked_for() {
+        assert_eq!([S / 10, S, 2 * S].map(|us| meter(us).at_once()), [3, 3, 1]);
+        assert_eq!(Meter::default().at_once(), 3);
     }
 
     #[test]

@@ -164,7 +164,8 @@ impl<'a, S: Sink> Show<'a, S> {
         }
         let (position_us, ahead_us) = (self.deck.position_us(), self.deck.ahead_us());
         while ask.capacity() > 0
-            && let Some(segment) = self.reel.next_wanted(position_us, ahead_us, now)
+            && let Some(segment) =
+                self.reel.next_wanted(position_us, ahead_us, self.meter.at_once(), now)
         {
             self.meter.asked(now);
             if ask.try_send(Fetch { id: self.reel.id(), segment }).is_err() {

@@ -14,8 +14,6 @@ pub(super) const MOST: usize = 256 << 20;
 /// Most of it that lies ahead of the position, bytes: what is left keeps what was just seen, since
 /// a viewer goes back a little more often than far.
 const MOST_AHEAD: usize = 192 << 20;
-/// Most segments asked for and not here: enough that the server never waits for us.
-const COMING: usize = 3;
 
 /// No farther back is looked for where decoding can start, segments: longer ones are nonsense.
 const FARTHEST: usize = 1000;
@@ -181,15 +179,17 @@ impl Reel {
     }
 
     /// The next segment to ask for: the first that is not here up to `ahead_us` beyond the
-    /// position, as long as there is room. It counts as asked for from here on.
+    /// position, as long as there is room and fewer than `at_once` are coming. It counts as asked for from here
+    /// on.
     pub(super) fn next_wanted(
         &mut self,
         position_us: i64,
         ahead_us: i64,
+        at_once: usize,
         now: Stamp,
     ) -> Option<u64> {
         let coming = self.slots.values().filter(|slot| matches!(slot, Slot::Coming)).count();
-        if coming >= COMING || self.segments.is_empty() {
+        if coming >= at_once || self.segments.is_empty() {
             return None;
         }
         let at = self.at(position_us);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     fn wanted(reel: &mut Reel, position_us: i64, ahead_us: i64) -> Vec<u64> {
-        std::iter::from_fn(|| reel.next_wanted(position_us, ahead_us, NOW)).collect()
+        std::iter::from_fn(|| reel.next_wanted(position_us, ahead_us, 3, NOW)).collect()
     }
 
     #[test]
@@ -369,7 +369,7 @@ mod tests {
         reel.put_off(1, Stamp(5));
         reel.void();
         assert_eq!(wanted(&mut reel, 0, 60 * S), [2]);
-        assert_eq!(reel.next_wanted(0, 60 * S, Stamp(5)), Some(1));
+        assert_eq!(reel.next_wanted(0, 60 * S, 3, Stamp(5)), Some(1));
     }
 
     #[test]
@@ -377,7 +377,7 @@ mod tests {
         let large = 60 << 20;
         let mut reel = Reel::new(index(0, 100, large, true));
         for position in [0, 6, 20, 100, 40] {
-            while let Some(number) = reel.next_wanted(position * S, 500 * S, NOW) {
+            while let Some(number) = reel.next_wanted(position * S, 500 * S, 3, NOW) {
                 reel.put(number, Vec::new(), large as usize, position * S);
                 assert!(reel.bytes <= MOST, "{}", reel.bytes);
             }
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn an_index_without_segments_is_no_harm() {
         let mut reel = Reel::new(index(0, 0, 0, true));
-        assert_eq!(reel.next_wanted(5 * S, S, NOW), None);
+        assert_eq!(reel.next_wanted(5 * S, S, 3, NOW), None);
         assert_eq!((reel.at(5 * S), reel.first_missing(0), reel.buffered_us(0)), (0, 0, 0));
         assert!(reel.is_full(0, S));
     }
