@@ -7,20 +7,22 @@ use proto::StreamDescription;
 use crate::output::remark;
 use crate::shared::Status;
 use crate::stats::State;
-use crate::watch::held;
+use crate::watch::{buffering, held};
 
 /// Compares the board with what was said last.
 #[derive(Debug)]
 pub struct Announcer {
     address: String,
     told: Status,
+    /// It was said that a recording stopped for more to come.
+    said_buffering: bool,
 }
 
 impl Announcer {
     /// Nothing was said of this server yet.
     #[must_use]
     pub fn new(address: String) -> Self {
-        Self { address, told: Status::default() }
+        Self { address, told: Status::default(), said_buffering: false }
     }
 
     /// Says what is new.
@@ -34,6 +36,9 @@ impl Announcer {
         {
             remark(reason);
         }
+        if status.word != self.told.word {
+            remark(&status.word);
+        }
         self.told = status.clone();
     }
 
@@ -45,7 +50,7 @@ impl Announcer {
         }
     }
 
-    fn tell_state(&self, status: &Status) {
+    fn tell_state(&mut self, status: &Status) {
         let was = self.told.state;
         match status.state {
             State::Reconnecting if was != State::Reconnecting => {
@@ -54,11 +59,24 @@ impl Announcer {
             State::Held if was != State::Held || status.reason != self.told.reason => {
                 remark(held(&status.reason));
             }
-            State::Playing if matches!(was, State::Held | State::Reconnecting) => {
+            State::Buffering if matches!(was, State::Playing | State::Reconnecting) => {
+                remark(buffering(&status.reason));
+            }
+            State::Playing
+                if matches!(was, State::Held | State::Reconnecting)
+                    || (was == State::Buffering && self.said_buffering) =>
+            {
                 remark("the stream goes on");
             }
             State::Ended if was != State::Ended => remark("the stream is over"),
             _ => {}
         }
+        // Filling the buffer at the start is not worth a word.
+        self.said_buffering = match status.state {
+            State::Buffering => {
+                self.said_buffering || matches!(was, State::Playing | State::Reconnecting)
+            }
+            _ => false,
+        };
     }
 }

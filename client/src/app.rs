@@ -7,14 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::announce::Announcer;
 use crate::cli::Args;
 use crate::output::{line, remark};
 use crate::player::Player;
 use crate::record::Recording;
-use crate::session::{self, Config, Patience, SessionError};
+use crate::session::{self, Command, Config, Patience, SessionError};
 use crate::shared::Shared;
 use crate::stats::State;
 use crate::watch::End;
@@ -112,7 +112,11 @@ fn list(runtime: &Runtime, address: &str, json: bool) -> Result<ExitCode, AppErr
 }
 
 fn say_streams(address: &str, streams: &[proto::StreamInfo], json: bool) {
-    let lines = if json { catalog::json_lines(streams) } else { catalog::lines(address, streams) };
+    let lines = if json {
+        catalog::json_lines(streams)
+    } else {
+        catalog::lines(address, streams, catalog::terminal_width())
+    };
     let _ = lines.iter().all(line);
 }
 
@@ -127,17 +131,22 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
         address: address.to_owned(),
         stream: args.stream.clone(),
         buffer_us: args.latency_us(),
+        start_us: args.start,
+        ahead_us: i64::from(args.buffer) * 1_000_000,
+        schedule: shared.schedule.clone(),
         patience: Patience::default(),
     };
     let quit = Arc::new(Notify::new());
-    let session = runtime.spawn(watch_stream(config, player, shared.clone(), quit.clone()));
+    let (remote, commands) = mpsc::channel(session::COMMANDS);
+    let session =
+        runtime.spawn(watch_stream(config, player, shared.clone(), commands, quit.clone()));
     runtime.spawn(listen_for_signals(shared.clone()));
     let threads = start_threads(&shared)?;
     let mut announcer = Announcer::new(address.to_owned());
     let end = if args.headless {
         headless::run(&shared, args.json, &mut announcer)
     } else {
-        watch::run(&shared, &mut announcer)
+        watch::run(&shared, remote, &mut announcer)
     };
     quit.notify_one();
     let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, session).await });
@@ -201,8 +210,14 @@ fn start_recording(path: &Path) -> Result<Recording, AppError> {
 }
 
 /// The session, with its outcome on the board.
-async fn watch_stream(config: Config, mut player: Player, shared: Arc<Shared>, quit: Arc<Notify>) {
-    let outcome = session::run(&config, &mut player, quit).await.map_err(Arc::new);
+async fn watch_stream(
+    config: Config,
+    mut player: Player,
+    shared: Arc<Shared>,
+    mut commands: mpsc::Receiver<Command>,
+    quit: Arc<Notify>,
+) {
+    let outcome = session::run(&config, &mut player, &mut commands, quit).await.map_err(Arc::new);
     shared.board.update(|status| status.outcome = Some(outcome));
 }
 

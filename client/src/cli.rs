@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
 
+use crate::progress::parse_clock;
 use crate::record;
 use crate::sound::LOUDEST;
 
@@ -18,10 +19,18 @@ pub const DEFAULT_LATENCY_MS: u32 = 250;
 /// Longest latency that can be asked for: what the jitter buffer can hold.
 const LONGEST_LATENCY_MS: u32 = 10_000;
 
+/// How far ahead a recording is fetched unless told otherwise, seconds: a router that starts anew is
+/// back by then.
+pub const DEFAULT_BUFFER_S: u32 = 30;
+/// Farthest that can be asked for, seconds.
+const LONGEST_BUFFER_S: u32 = 3600;
+
 /// Watches a stream: picture in a window, sound alongside.
 ///
-/// Keys in the window: space pauses and continues live, m mutes, up and down turn the volume, i
-/// shows codec, size, rates, latency, drops and buffer, q or Esc leaves.
+/// Keys in the window: space pauses (a live stream goes on live, a recording where it was), m mutes,
+/// up and down turn the volume, i shows codec, size, rates, latency, drops and buffer, q or Esc
+/// leaves. In a recording, left and right go 10 s back and ahead, home and end to its start and
+/// near its end, [ and ] play it slower and faster.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "client", version, after_help = AFTER_HELP)]
 pub struct Args {
@@ -35,7 +44,7 @@ pub struct Args {
     pub stream: Option<String>,
 
     /// List the streams of the server and leave
-    #[arg(long, requires = "connect", conflicts_with_all = ["stream", "headless", "record"])]
+    #[arg(long, requires = "connect", conflicts_with_all = ["stream", "start", "headless", "record"])]
     pub list: bool,
 
     /// Time between capture and presentation, milliseconds. The default is room for a sound card
@@ -50,6 +59,19 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(0..=i64::from(LONGEST_LATENCY_MS)),
     )]
     pub latency: u32,
+
+    /// Where to start in a recording: SECONDS, MINUTES:SECONDS or HOURS:MINUTES:SECONDS
+    #[arg(long, value_name = "TIME", requires = "connect", value_parser = parse_clock)]
+    pub start: Option<i64>,
+
+    /// How far ahead a recording is fetched, seconds; no more than 256 MiB
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = DEFAULT_BUFFER_S,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(LONGEST_BUFFER_S)),
+    )]
+    pub buffer: u32,
 
     /// Play no sound
     #[arg(long)]
@@ -84,6 +106,7 @@ Examples:
   client --connect [2001:db8::1]:8000 --stream door --latency 0 --no-audio
   client --connect kitchen --headless --json   statistics for programs
   client --connect kitchen --record door.mkv
+  client --connect kitchen --stream film --start 1:02:03 --buffer 120
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or a stream has to be chosen.";
 
@@ -159,6 +182,7 @@ mod tests {
             "client --json",
             "client -c host -s name",
             "client --connect host --list --json",
+            "client --connect host --start 1:02:03.5 --buffer 120",
             "client --connect host --headless --json --no-audio",
         ] {
             assert!(parse(line).is_ok(), "{line}");
@@ -183,6 +207,11 @@ mod tests {
             "client --connect h --json",
             "client --connect h --stream a/b",
             "client --headless",
+            "client --start 10",
+            "client --connect h --start soon",
+            "client --connect h --start -1",
+            "client --connect h --buffer 0",
+            "client --connect h --list --start 1",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

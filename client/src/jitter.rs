@@ -11,6 +11,8 @@ use std::time::Duration;
 use proto::time::Stamp;
 use proto::{Packet, Track};
 
+use crate::cue::{Cue, Times};
+
 /// What a decoder is told, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
@@ -31,13 +33,19 @@ pub struct Timed {
     pub captured: Stamp,
     /// It was captured before the stream was asked for: it is there to catch up with.
     pub backlog: bool,
+    /// How the recording it is of is played; `None` for live streams.
+    pub cue: Option<Cue>,
 }
 
 impl Timed {
-    /// What to add to the stream's times to get capture times on our clock, microseconds.
+    /// How the stream's times around this packet lie on our clock.
     #[must_use]
-    pub fn shift_us(&self) -> i64 {
-        self.captured.us_since(Stamp(self.packet.header.pts_us))
+    pub fn times(&self) -> Times {
+        let header = &self.packet.header;
+        match self.cue {
+            Some(cue) => Times::Recorded(cue),
+            None => Times::Live { shift_us: self.captured.us_since(Stamp(header.pts_us)) },
+        }
     }
 }
 
@@ -107,6 +115,22 @@ impl Buffer {
         state.items.push_back(Item::Start(track));
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// Drops all there is and announces a track: what follows has nothing to do with what was.
+    pub fn restart(&self, track: Arc<Track>) {
+        let mut state = self.lock();
+        state.items.clear();
+        state.bytes = 0;
+        drop(state);
+        self.start(track);
+    }
+
+    /// Whether it is less than half full, so that more can be put in without any being dropped.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let Limits { bytes, span_us } = self.limits;
+        !self.lock().is_over(Limits { bytes: bytes / 2, span_us: span_us / 2 })
     }
 
     /// Packets are missing here: nothing is taken in before the next key frame.
@@ -254,7 +278,7 @@ mod tests {
             ..PacketHeader::default()
         };
         let packet = Packet { header, payload: vec![0; bytes].into() };
-        Timed { packet, captured: Stamp(at_ms * 1000), backlog: false }
+        Timed { packet, captured: Stamp(at_ms * 1000), backlog: false, cue: None }
     }
 
     fn times(buffer: &Buffer) -> Vec<i64> {

@@ -4,6 +4,7 @@
 //! main -> app   starts every thread and task, owns the shutdown
 //!
 //! session       the connections; events in order
+//!   recorded    fetches a recording, feeds it at its pace, obeys the keys (progress, cue)
 //!   player      places packets on the timeline (timeline, continuity), counts (stats)
 //!     jitter    coded packets wait, bounded, for
 //!       video   the picture decoder   -> stage   draws in time (text)  -> window
@@ -25,12 +26,14 @@ pub mod audio;
 pub mod catalog;
 pub mod cli;
 pub mod continuity;
+pub mod cue;
 pub mod discover;
 pub mod headless;
 pub mod histogram;
 pub mod jitter;
 pub mod output;
 pub mod player;
+pub mod progress;
 pub mod record;
 pub mod session;
 pub mod shared;

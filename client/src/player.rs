@@ -1,13 +1,14 @@
 //! Turns the session's events into work: places packets on the timeline, finds what is missing,
 //! and hands everything to decoders, recording and board.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use proto::conn::now;
 use proto::time::Stamp;
 use proto::{Packet, StreamDescription};
 
 use crate::continuity::{Continuity, Step};
+use crate::cue::Cue;
 use crate::jitter::Timed;
 use crate::record::Tap;
 use crate::session::{Event, Sink};
@@ -26,6 +27,11 @@ pub struct Player {
     audio: Option<u16>,
     record: Option<Tap>,
     last: Option<Stamp>,
+    /// How a recording is played; `None` for live streams.
+    cue: Option<Cue>,
+    /// Packets of a recording from this number on were not here before: they are counted, and
+    /// recorded. What is seen again is not.
+    fresh: u64,
 }
 
 impl Player {
@@ -42,13 +48,16 @@ impl Player {
             audio: None,
             record,
             last: None,
+            cue: None,
+            fresh: 0,
         }
     }
 
-    fn describe(&mut self, description: StreamDescription) {
+    fn describe(&mut self, description: StreamDescription, state: State) {
         let new_run = self.continuity.describe(description.run);
         if new_run {
             self.timeline.new_run();
+            self.fresh = 0;
         }
         let known = self.description.as_deref();
         let changed = known.is_none_or(|known| known.tracks != description.tracks);
@@ -56,11 +65,12 @@ impl Player {
             self.start(&description, new_run);
         }
         self.shared.stats.described(&description);
+        self.shared.stats.set_state(state);
         let description = Arc::new(description);
         self.description = Some(description.clone());
         self.shared.board.update(|status| {
             status.description = Some(description);
-            status.state = State::Playing;
+            status.state = state;
         });
     }
 
@@ -79,7 +89,62 @@ impl Player {
         }
     }
 
+    /// A recording is played anew from somewhere.
+    fn cue(&mut self, cue: Cue) {
+        self.cue = Some(cue);
+        self.last = None;
+        self.shared.desk.cut(cue.number);
+        self.shared.stage.cut(cue.number);
+        let description = self.description.clone();
+        if let Some((_, track, _)) = description.as_deref().and_then(|d| d.video()) {
+            self.shared.video.restart(Arc::new(track.clone()));
+        }
+        if let Some((_, track, _)) = description.as_deref().and_then(|d| d.audio()) {
+            self.shared.audio.restart(Arc::new(track.clone()));
+        }
+        self.shared.board.update(|status| status.decoded = (false, false));
+    }
+
+    /// A packet of a recording: fed a little before it is due.
+    fn recorded(&mut self, packet: Packet, cue: Cue) {
+        let header = packet.header;
+        let captured = cue.captured(header.pts_us);
+        let over_us = header.pts_us.saturating_add(i64::from(header.duration_us));
+        let backlog = header.pts_us < cue.position_us;
+        let ahead_us = self.shared.schedule.due(captured).us_since(now());
+        self.last = self.last.max(Some(cue.captured(over_us)));
+        if header.sequence >= self.fresh {
+            self.fresh = header.sequence.saturating_add(1);
+            self.shared.stats.received(Received {
+                bytes: packet.payload.len(),
+                transit_us: None,
+                ahead_us: if cue.stands() { 0 } else { ahead_us },
+                late: !backlog && !cue.stands() && ahead_us < 0,
+            });
+            if let Some(record) = &self.record {
+                record.packet(packet.clone());
+            }
+        }
+        let timed = Timed { packet, captured, backlog, cue: Some(cue) };
+        // While it stands still there is nothing to be heard.
+        let silent = cue.stands() && !self.shared.headless;
+        self.hand_on(timed, silent);
+    }
+
+    fn hand_on(&self, timed: Timed, silent: bool) {
+        let track = Some(timed.packet.header.track);
+        if track == self.video && self.shared.wants_picture() {
+            let dropped = self.shared.video.push(timed);
+            self.shared.stats.dropped(dropped as u64);
+        } else if track == self.audio && self.shared.wants_sound() && !silent {
+            self.shared.audio.push(timed);
+        }
+    }
+
     fn packet(&mut self, packet: Packet, clock: Option<PeerClock>) {
+        if let Some(cue) = self.cue {
+            return self.recorded(packet, cue);
+        }
         match self.continuity.packet(packet.header.sequence) {
             Step::Seen => return,
             Step::Next => {}
@@ -101,16 +166,15 @@ impl Player {
         if let Some(record) = &self.record {
             record.packet(packet.clone());
         }
-        let track = Some(packet.header.track);
         // What lies before the beginning (of a movie that was trimmed) is only decoded.
         let backlog = arrival.backlog || packet.header.pts_us < 0;
-        let timed = Timed { packet, captured: arrival.captured, backlog };
-        if track == self.video && self.shared.wants_picture() {
-            let dropped = self.shared.video.push(timed);
-            self.shared.stats.dropped(dropped as u64);
-        } else if track == self.audio && self.shared.wants_sound() {
-            self.shared.audio.push(timed);
-        }
+        let captured = arrival.captured;
+        self.hand_on(Timed { packet, captured, backlog, cue: None }, false);
+    }
+
+    fn finish(&self) {
+        self.shared.video.end();
+        self.shared.audio.end();
     }
 
     fn state(&self, state: State, reason: String) {
@@ -126,15 +190,30 @@ impl Sink for Player {
     fn event(&mut self, event: Event) {
         match event {
             Event::Subscribed => self.timeline.joined(now()),
-            Event::Describe(description) => self.describe(description),
+            Event::Describe(description) => self.describe(description, State::Playing),
+            Event::Open(description) => self.describe(description, State::Buffering),
             Event::Packet(packet, clock) => self.packet(packet, clock),
-            Event::Gap(_) => self.shared.stats.gap(),
+            Event::Gap(_) => {
+                self.shared.stats.gap();
+                if self.cue.is_some() {
+                    self.shared.video.lost();
+                }
+            }
+            Event::Cue(cue) => self.cue(cue),
+            Event::Progress(progress) => {
+                let mut place = self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
+                *place = Some(progress);
+            }
+            Event::Buffering(reason) => self.state(State::Buffering, reason),
+            Event::Word(word) => self.shared.board.update(|status| status.word = word),
+            Event::AllFed => self.finish(),
             Event::Held(reason) => self.state(State::Held, reason),
             Event::Resumed => self.state(State::Playing, String::new()),
             Event::Lost(error) => self.state(State::Reconnecting, error.to_string()),
             Event::Ended => {
-                self.shared.video.end();
-                self.shared.audio.end();
+                if self.cue.is_none() {
+                    self.finish();
+                }
                 self.shared.board.update(|status| status.last = self.last);
                 self.state(State::Ended, String::new());
             }
@@ -143,6 +222,14 @@ impl Sink for Player {
 
     fn clock_error_us(&mut self, error_us: f64) {
         self.shared.stats.clock_error_us(error_us);
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.video.has_room() && self.shared.audio.has_room()
+    }
+
+    fn shows_still(&self) -> bool {
+        !self.shared.headless
     }
 }
 

@@ -9,6 +9,7 @@ use proto::conn::now;
 use proto::time::Stamp;
 
 use crate::jitter::{Buffer, Limits};
+use crate::progress::Progress;
 use crate::session::SessionError;
 use crate::sound::Desk;
 use crate::stage::Stage;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub stage: Stage,
     /// Volume, and the way to the sound card.
     pub desk: Arc<Desk>,
+    /// How far a recording is played; `None` for live streams.
+    pub progress: Mutex<Option<Progress>>,
     /// Decode only: no window, no sound card.
     pub headless: bool,
     wants_picture: AtomicBool,
@@ -50,6 +53,7 @@ impl Shared {
             audio: Buffer::new(Limits::DEFAULT),
             stage: Stage::default(),
             desk: Arc::new(desk),
+            progress: Mutex::default(),
             headless,
             wants_picture: AtomicBool::new(true),
             wants_sound: AtomicBool::new(wants_sound),
@@ -76,13 +80,33 @@ impl Shared {
     /// The counters since the last look.
     #[must_use]
     pub fn look(&self) -> Snapshot {
-        self.stats.look(now(), self.schedule.delay_us())
+        self.with_progress(self.stats.look(now(), self.schedule.delay_us()))
     }
 
     /// The counters since the start.
     #[must_use]
     pub fn summary(&self) -> Snapshot {
-        self.stats.summary(now(), self.schedule.delay_us())
+        self.with_progress(self.stats.summary(now(), self.schedule.delay_us()))
+    }
+
+    /// How far a recording is played; `None` for live streams.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_progress(&self, snapshot: Snapshot) -> Snapshot {
+        let Some(progress) = self.progress() else { return snapshot };
+        let position_us = progress.position_us(now(), self.schedule.delay_us());
+        let seconds = |us: i64| Some((us as f64 / 1e4).round() / 100.0);
+        Snapshot {
+            position_s: seconds(position_us),
+            duration_s: seconds(progress.duration_us),
+            rate: Some(if progress.cue.stands() { 0.0 } else { progress.cue.rate }),
+            buffered_s: seconds(progress.buffered_us.saturating_sub(position_us).max(0)),
+            latency_ms: None,
+            ..snapshot
+        }
     }
 
     /// Ends every thread that waits for something here.
@@ -111,7 +135,7 @@ pub struct Status {
     pub description: Option<Arc<StreamDescription>>,
     /// What the player is doing.
     pub state: State,
-    /// Why it is held or reconnecting.
+    /// Why it is held, buffering or reconnecting.
     pub reason: String,
     /// How the session ended.
     pub outcome: Option<Result<(), Arc<SessionError>>>,
@@ -121,6 +145,8 @@ pub struct Status {
     pub no_card: Option<String>,
     /// The decoder has given up on the pictures or the sound, and why.
     pub undecodable: Option<String>,
+    /// What was said last of a recording, for people.
+    pub word: String,
     /// Everything received is decoded: pictures and sound.
     pub decoded: (bool, bool),
     /// A signal asked the player to end.

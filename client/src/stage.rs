@@ -13,7 +13,7 @@ use proto::stream::Video;
 use proto::time::Stamp;
 
 use crate::shared::Shared;
-use crate::text::{Canvas, Corner};
+use crate::text::{Bar, Canvas, Corner};
 
 /// Decoded pictures that wait for their time. Few: they are large, and coded ones wait cheaply in
 /// the jitter buffer; more than one, so that a picture that takes long to decode is not late.
@@ -36,6 +36,8 @@ pub struct Frame {
     pub captured: Stamp,
     /// It was captured before the stream was asked for: passing over it is no loss.
     pub backlog: bool,
+    /// Number of the cue it is played by; 0 for live streams.
+    pub cue: u64,
 }
 
 /// A drawn picture, as large as the window.
@@ -63,6 +65,9 @@ struct State {
     size: (u32, u32),
     notice: Option<String>,
     overlay: Option<Vec<String>>,
+    bar: Option<Bar>,
+    /// Number of the cue whose pictures are wanted.
+    cue: u64,
     paused: bool,
     redraw: bool,
     closed: bool,
@@ -81,9 +86,11 @@ impl Stage {
         let state = self.lock();
         let mut state = self
             .room
-            .wait_while(state, |state| state.waiting.len() >= WAITING && !state.closed)
+            .wait_while(state, |state| {
+                state.waiting.len() >= WAITING && state.cue == frame.cue && !state.closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
-        if !state.closed {
+        if !state.closed && state.cue == frame.cue {
             state.waiting.push_back(frame);
         }
         drop(state);
@@ -103,6 +110,20 @@ impl Stage {
     /// Lines in the window's corner.
     pub fn set_overlay(&self, overlay: Option<Vec<String>>) {
         self.change(|state| state.overlay = overlay);
+    }
+
+    /// How far a recording is played, at the window's lower edge.
+    pub fn set_bar(&self, bar: Option<Bar>) {
+        self.change(|state| state.bar = bar);
+    }
+
+    /// From now on only pictures of this cue are wanted. The one that is shown stays.
+    pub fn cut(&self, cue: u64) {
+        let mut state = self.lock();
+        state.cue = cue;
+        state.waiting.clear();
+        drop(state);
+        self.room.notify_all();
     }
 
     /// Holds the picture; those that come meanwhile are passed over.
@@ -214,10 +235,10 @@ struct Painter {
 impl Painter {
     fn paint(&mut self, stage: &Stage, pixels: &mut Vec<u32>) -> (u32, u32) {
         let started = Instant::now();
-        let (size, notice, overlay) = {
+        let (size, notice, overlay, bar) = {
             let state = stage.lock();
             let size = (state.size.0.max(1), state.size.1.max(1));
-            (size, state.notice.clone(), state.overlay.clone())
+            (size, state.notice.clone(), state.overlay.clone(), state.bar.clone())
         };
         let (width, height) = (size.0 as usize, size.1 as usize);
         match &self.current {
@@ -234,8 +255,9 @@ impl Painter {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             canvas.text(&lines, Corner::TopLeft);
         }
+        let below = bar.map_or(0, |bar| canvas.bar(&bar));
         if let Some(line) = &notice {
-            canvas.text(&[line], Corner::Bottom);
+            canvas.text(&[line], Corner::Bottom(below));
         }
         self.takes = (self.takes * 7 + started.elapsed()) / 8;
         size
@@ -267,7 +289,7 @@ mod tests {
         let pixels = Pixels::Rgb(vec![0x00ff_ffff; 4]);
         let picture = Picture { pts_us: 0, width: 2, height: 2, pixels };
         let captured = now().plus_us(-age_us);
-        Frame { picture, video: Arc::new(video), captured, backlog: false }
+        Frame { picture, video: Arc::new(video), captured, backlog: false, cue: 0 }
     }
 
     #[test]
@@ -283,6 +305,17 @@ mod tests {
         assert!((30_000..600_000_000).contains(&age), "{age}");
         assert_eq!(shared.summary().dropped, 2);
         assert_eq!(shared.stage.lock().waiting.len(), 1, "what is not due waits");
+    }
+
+    #[test]
+    fn a_cut_lets_go_of_what_waits_and_refuses_what_comes_late() {
+        let shared = shared();
+        shared.stage.push(frame(-600_000_000));
+        shared.stage.cut(1);
+        shared.stage.push(frame(-600_000_000));
+        assert!(shared.stage.lock().waiting.is_empty());
+        shared.stage.push(Frame { cue: 1, ..frame(-600_000_000) });
+        assert_eq!(shared.stage.lock().waiting.len(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use proto::time::Stamp;
 use serde::Serialize;
 
 use crate::histogram::Histogram;
+use crate::progress::clock;
 
 /// What the player is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,6 +19,8 @@ pub enum State {
     Connecting,
     /// Packets come.
     Playing,
+    /// A recording waits until enough of it has come.
+    Buffering,
     /// The source is away.
     Held,
     /// The connection is lost and dialled again.
@@ -79,6 +82,14 @@ pub struct Snapshot {
     pub reconnects: u64,
     /// Since the client started, seconds.
     pub elapsed_s: f64,
+    /// What is shown of a recording, seconds from its start; `None` for live streams.
+    pub position_s: Option<f64>,
+    /// Length of a recording, seconds.
+    pub duration_s: Option<f64>,
+    /// Seconds of a recording a second; 0 while it stands still.
+    pub rate: Option<f64>,
+    /// How much of a recording is there beyond the position, seconds.
+    pub buffered_s: Option<f64>,
 }
 
 /// The counters, filled by every thread of the player.
@@ -281,6 +292,7 @@ impl fmt::Display for State {
         f.write_str(match self {
             Self::Connecting => "connecting",
             Self::Playing => "playing",
+            Self::Buffering => "buffering",
             Self::Held => "held",
             Self::Reconnecting => "reconnecting",
             Self::Ended => "ended",
@@ -292,6 +304,9 @@ impl fmt::Display for Snapshot {
     /// The line for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.stream, self.state)?;
+        if let (Some(position), Some(duration)) = (self.position_s, self.duration_s) {
+            write!(f, " {} of {}", clock(position), clock(duration))?;
+        }
         if self.width > 0 {
             write!(f, ", {} {}x{}", self.codec, self.width, self.height)?;
             write!(f, ", {:.1} fps, {} frames", self.fps, self.frames)?;
@@ -300,7 +315,11 @@ impl fmt::Display for Snapshot {
         if let Some(latency) = self.latency_ms {
             write!(f, ", latency {latency:.0} ms")?;
         }
-        write!(f, ", buffer {:.0} ms, {} sound packets", self.buffer_ms, self.audio_packets)?;
+        match self.buffered_s {
+            Some(buffered) => write!(f, ", buffer {buffered:.0} s")?,
+            None => write!(f, ", buffer {:.0} ms", self.buffer_ms)?,
+        }
+        write!(f, ", {} sound packets", self.audio_packets)?;
         write!(f, ", {} dropped, {} late", self.dropped, self.late)?;
         write!(f, ", {} gaps, {} packets missing", self.gaps, self.packets_missing)
     }
@@ -351,10 +370,10 @@ mod tests {
         let mut names: Vec<&str> =
             line.as_object().expect("an object").keys().map(String::as_str).collect();
         names.sort_unstable();
-        let expected = "audio_packets bitrate_kbps buffer_ms clock_error_us codec delay_ms dropped \
-                        elapsed_s first_picture_ms fps frames gaps height late latency_ms packets \
-                        packets_missing reconnects shown state stream transit_p50_ms \
-                        transit_p99_ms width";
+        let expected = "audio_packets bitrate_kbps buffer_ms buffered_s clock_error_us codec \
+                        delay_ms dropped duration_s elapsed_s first_picture_ms fps frames gaps \
+                        height late latency_ms packets packets_missing position_s rate \
+                        reconnects shown state stream transit_p50_ms transit_p99_ms width";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(line["state"], "connecting");
     }

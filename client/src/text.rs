@@ -12,9 +12,25 @@ const MARGIN: usize = 8;
 pub enum Corner {
     /// Upper left.
     TopLeft,
-    /// Lower edge, centred.
-    Bottom,
+    /// So many pixels above the lower edge, centred.
+    Bottom(usize),
 }
+
+/// How far a recording is played.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// What is played, as a part of the whole.
+    pub played: f64,
+    /// Up to where it is buffered, as a part of the whole.
+    pub buffered: f64,
+    /// Position and length in words.
+    pub label: String,
+}
+
+/// Height of the line of a [`Bar`], pixels.
+const LINE: usize = 6;
+/// What is not there yet, what is buffered, what is played.
+const BAR_COLOURS: [u32; 3] = [0x0040_4040, 0x0090_9090, 0x00f0_f0f0];
 
 /// A picture to draw on: 0xRRGGBB, row after row.
 #[derive(Debug)]
@@ -36,9 +52,9 @@ impl Canvas<'_> {
         let height = (lines.len() * HEIGHT.val() + 2 * MARGIN).min(self.height);
         let (left, top) = match corner {
             Corner::TopLeft => (MARGIN.min(self.width - width), MARGIN.min(self.height - height)),
-            Corner::Bottom => {
+            Corner::Bottom(above) => {
                 let below = self.height - height;
-                ((self.width - width) / 2, below - MARGIN.min(below))
+                ((self.width - width) / 2, below - (MARGIN + above).min(below))
             }
         };
         self.darken(left, top, width, height);
@@ -48,6 +64,33 @@ impl Canvas<'_> {
                 self.glyph(left + MARGIN + column * glyph, y, character);
             }
         }
+    }
+
+    /// Draws how far a recording is played across the lower edge, its words to the right; gives how
+    /// high that is, pixels. A picture too narrow for both gets none.
+    pub fn bar(&mut self, bar: &Bar) -> usize {
+        let glyph = get_raster_width(WEIGHT, HEIGHT);
+        let words = bar.label.chars().count() * glyph;
+        let height = HEIGHT.val() + MARGIN;
+        let line = self.width.saturating_sub(words + 5 * MARGIN);
+        if line < 4 * MARGIN || self.height < height + 2 * MARGIN {
+            return 0;
+        }
+        let top = self.height - height - MARGIN;
+        self.darken(MARGIN, top, self.width - 2 * MARGIN, height);
+        let part = |part: f64| (part.clamp(0.0, 1.0) * line as f64).round() as usize;
+        let ends = [line, part(bar.buffered), part(bar.played)];
+        let rows = self.pixels.chunks_exact_mut(self.width).skip(top + (height - LINE) / 2);
+        for row in rows.take(LINE) {
+            for (end, colour) in ends.into_iter().zip(BAR_COLOURS) {
+                row[2 * MARGIN..2 * MARGIN + end].fill(colour);
+            }
+        }
+        for (column, character) in bar.label.chars().enumerate() {
+            let left = line + 3 * MARGIN + column * glyph;
+            self.glyph(left, top + MARGIN / 2, character);
+        }
+        height
     }
 
     fn darken(&mut self, left: usize, top: usize, width: usize, height: usize) {
@@ -103,7 +146,7 @@ mod tests {
     #[test]
     fn text_larger_than_the_picture_is_cut() {
         for (width, height) in [(1, 1), (5, 3), (30, 10)] {
-            for corner in [Corner::TopLeft, Corner::Bottom] {
+            for corner in [Corner::TopLeft, Corner::Bottom(0)] {
                 let pixels = draw(width, height, &["much too long", "and too high"], corner);
                 assert_eq!(pixels.len(), width * height);
             }
@@ -111,7 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_says_what_is_played_and_what_is_there() {
+        let bar = |buffered, played| Bar { played, buffered, label: "0:01 / 0:02".into() };
+        let draw = |bar: &Bar, width: usize| {
+            let mut pixels = vec![0x0080_8080; width * 60];
+            let height = Canvas { pixels: &mut pixels, width, height: 60 }.bar(bar);
+            let count = |colour| pixels.iter().filter(|pixel| **pixel == colour).count();
+            (height, BAR_COLOURS.map(count))
+        };
+        let (height, [rest, there, played]) = draw(&bar(0.75, 0.5), 400);
+        // The words have some pixels of the same colours.
+        assert!(height > 0 && rest > 0, "{height} {rest}");
+        assert!((rest..rest + 40).contains(&there), "{rest} {there}");
+        assert!((2 * rest..2 * rest + 40).contains(&played), "{rest} {played}");
+        assert_eq!(draw(&bar(9.0, -1.0), 400).1[0], 0, "bounds are kept");
+        assert_eq!(draw(&bar(0.5, 0.5), 60).0, 0, "no room, no bar");
+    }
+
+    #[test]
     fn characters_the_font_lacks_are_drawn_as_such() {
-        assert_ne!(draw(100, 40, &["漢"], Corner::Bottom), draw(100, 40, &[" "], Corner::Bottom));
+        assert_ne!(
+            draw(100, 40, &["漢"], Corner::Bottom(0)),
+            draw(100, 40, &[" "], Corner::Bottom(0))
+        );
     }
 }

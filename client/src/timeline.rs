@@ -36,6 +36,7 @@ pub struct Schedule {
     delay_us: AtomicI64,
     sound_lag_us: AtomicI64,
     sound_need_us: AtomicI64,
+    picture_us: AtomicI64,
 }
 
 impl Schedule {
@@ -67,6 +68,19 @@ impl Schedule {
     /// Says which delay a piece of sound would have needed to be heard in time, microseconds.
     pub fn sound_needs_us(&self, need_us: i64) {
         self.sound_need_us.fetch_max(need_us, Ordering::Relaxed);
+    }
+
+    /// Says what decoding a picture took, microseconds.
+    pub fn picture_took_us(&self, us: i64) {
+        let before = self.picture_us.load(Ordering::Relaxed);
+        let smooth = if before == 0 { us } else { before + (us - before) / 8 };
+        self.picture_us.store(smooth, Ordering::Relaxed);
+    }
+
+    /// What decoding a picture takes, smoothed, microseconds; 0 before the first.
+    #[must_use]
+    pub fn picture_us(&self) -> i64 {
+        self.picture_us.load(Ordering::Relaxed)
     }
 
     fn take_sound_need_us(&self) -> i64 {

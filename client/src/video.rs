@@ -9,6 +9,7 @@ use proto::conn::now;
 use proto::stream::{Media, Video};
 use proto::time::Stamp;
 
+use crate::cue::Times;
 use crate::jitter::{Item, Taken, Timed};
 use crate::shared::{Board, Shared};
 use crate::stage::Frame;
@@ -18,6 +19,8 @@ use crate::stage::Frame;
 const LATE_US: i64 = 250_000;
 /// How long to wait for packets before looking around.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What is said then.
+const DAMAGED: &str = "the pictures come damaged from their source, none can be shown";
 /// So long without a single whole picture is worth a word, microseconds.
 const DAMAGED_US: i64 = 2_000_000;
 
@@ -32,6 +35,7 @@ pub fn run(shared: &Shared) {
             Taken::Item(Item::Packet(timed)) => decoding.packet(&timed),
             Taken::Item(Item::End) => {
                 decoding.flush();
+                decoding.show_held();
                 shared.board.update(|status| status.decoded.0 = true);
             }
         }
@@ -46,10 +50,11 @@ struct Decoding<'a> {
 struct Current {
     decoder: VideoDecoder,
     video: Arc<Video>,
-    /// From the stream's times to capture times on our clock.
-    shift_us: i64,
+    times: Times,
     /// What is decoded now is there to catch up with.
     backlog: bool,
+    /// The last picture of a recording before the one it is played from: shown if it lasts so long.
+    held: Option<Frame>,
     skipped: u64,
     /// Since when every picture has come damaged, and whether that was said.
     damaged: Option<(Stamp, bool)>,
@@ -66,8 +71,9 @@ impl Decoding<'_> {
                 self.current = Some(Current {
                     decoder,
                     video,
-                    shift_us: 0,
+                    times: Times::Live { shift_us: 0 },
                     backlog: false,
+                    held: None,
                     skipped: 0,
                     damaged: None,
                 });
@@ -87,9 +93,11 @@ impl Decoding<'_> {
                 return;
             }
         }
-        current.shift_us = timed.shift_us();
+        current.times = timed.times();
         current.backlog = timed.backlog;
+        let started = now();
         let result = current.decoder.decode(&timed.packet);
+        self.shared.schedule.picture_took_us(now().us_since(started));
         let broken = current.decoder.skipped();
         let lost = broken - current.skipped;
         self.shared.stats.dropped(lost);
@@ -116,18 +124,42 @@ impl Decoding<'_> {
     fn show(&mut self, pictures: Vec<media::Picture>) {
         let Some(current) = &mut self.current else { return };
         if !pictures.is_empty() && current.damaged.take().is_some_and(|(_, said)| said) {
-            self.shared.board.update(|status| status.undecodable = None);
+            self.shared.board.update(|status| {
+                // The sound may have its own complaint.
+                status.undecodable.take_if(|reason| reason == DAMAGED);
+            });
         }
         for picture in pictures {
             let decoded = now();
-            let captured = Stamp(picture.pts_us.saturating_add(current.shift_us));
-            self.shared.stats.decoded_picture(decoded);
-            let (video, backlog) = (current.video.clone(), current.backlog);
-            if !self.shared.headless {
-                self.shared.stage.push(Frame { picture, video, captured, backlog });
-            } else if !backlog {
-                self.shared.stats.latency_us(decoded.us_since(captured));
+            let captured = current.times.captured(picture.pts_us);
+            let cue = current.times.cue();
+            if cue.is_none_or(|cue| picture.pts_us >= cue.position_us) {
+                self.shared.stats.decoded_picture(decoded);
             }
+            let before = cue.map(|cue| picture.pts_us <= cue.position_us);
+            let frame = Frame {
+                picture,
+                video: current.video.clone(),
+                captured,
+                backlog: before.unwrap_or(current.backlog),
+                cue: current.times.number(),
+            };
+            if self.shared.headless {
+                if !frame.backlog {
+                    self.shared.stats.latency_us(decoded.us_since(captured));
+                }
+            } else if before == Some(true) {
+                current.held = Some(frame);
+            } else {
+                current.held.take().into_iter().for_each(|held| self.shared.stage.push(held));
+                self.shared.stage.push(frame);
+            }
+        }
+    }
+
+    fn show_held(&mut self) {
+        if let Some(held) = self.current.as_mut().and_then(|current| current.held.take()) {
+            self.shared.stage.push(held);
         }
     }
 
@@ -144,8 +176,7 @@ impl Current {
         let (since, said) = self.damaged.get_or_insert((now, false));
         if !*said && now.us_since(*since) > DAMAGED_US {
             *said = true;
-            let reason = "the pictures come damaged from their source, none can be shown";
-            board.update(|status| status.undecodable = Some(reason.to_owned()));
+            board.update(|status| status.undecodable = Some(DAMAGED.to_owned()));
         }
     }
 }

@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 use minifb::Key;
 use proto::conn::now;
 use proto::time::micros;
+use tokio::sync::mpsc::Sender;
 
 use crate::announce::Announcer;
 use crate::output::remark;
+use crate::progress::{Progress, clock};
+use crate::session::Command;
 use crate::shared::{Shared, Status};
 use crate::stats::{Snapshot, State};
+use crate::text::Bar;
 use crate::window::Window;
 
 /// A change of volume stays on the screen for so long.
@@ -24,6 +28,13 @@ const TAIL: Duration = Duration::from_millis(100);
 /// One press of up or down, per cent.
 const VOLUME_STEP: i32 = 5;
 
+/// One press of left or right, microseconds.
+const SKIP_US: i64 = 10_000_000;
+/// How often a recording's bar moves.
+const BAR: Duration = Duration::from_millis(100);
+/// How long it stays after a key.
+const BAR_STAYS: Duration = Duration::from_secs(2);
+
 /// How watching ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -36,11 +47,14 @@ pub enum End {
 }
 
 /// Plays until the stream is over, the user leaves, or nothing is left to play on.
-pub fn run(shared: &Arc<Shared>, announcer: &mut Announcer) -> End {
-    let mut watch = Watch::new(shared.clone());
+pub fn run(shared: &Arc<Shared>, remote: Sender<Command>, announcer: &mut Announcer) -> End {
+    let mut watch = Watch::new(shared.clone(), remote);
     loop {
         if let Some(status) = shared.board.news(watch.status.version) {
             announcer.tell(&status);
+            if status.word != watch.status.word {
+                watch.flash(&status.word);
+            }
             watch.status = status;
             watch.open_window();
             watch.refresh_notice();
@@ -63,12 +77,25 @@ struct Watch {
     muted: bool,
     flash: Option<(String, Instant)>,
     overlay_due: Option<Instant>,
+    /// To the session, for a recording's keys.
+    remote: Sender<Command>,
+    /// Until when the bar is shown without the overlay, and when it is drawn next.
+    bar_until: Instant,
+    bar_due: Instant,
+    bar: Option<Bar>,
+    /// The user holds a recording.
+    stands: bool,
 }
 
 impl Watch {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, remote: Sender<Command>) -> Self {
         Self {
             shared,
+            remote,
+            bar_until: Instant::now(),
+            bar_due: Instant::now(),
+            bar: None,
+            stands: false,
             window: None,
             no_display: false,
             status: Status::default(),
@@ -152,11 +179,63 @@ impl Watch {
         if self.overlay_due.is_some_and(|due| Instant::now() > due) {
             self.refresh_overlay();
         }
+        if Instant::now() > self.bar_due {
+            self.refresh_bar();
+        }
         left
+    }
+
+    /// How a recording is played; `None` for live streams.
+    fn recording(&self) -> Option<Progress> {
+        self.shared.progress()
+    }
+
+    /// What a key says of a recording.
+    fn command(&self, key: Key) -> Option<Command> {
+        self.recording()?;
+        Some(match key {
+            Key::Space => Command::Pause,
+            Key::Left => Command::Skip(-SKIP_US),
+            Key::Right => Command::Skip(SKIP_US),
+            Key::Home => Command::Home,
+            Key::End => Command::End,
+            Key::RightBracket => Command::Faster,
+            Key::LeftBracket => Command::Slower,
+            _ => return None,
+        })
+    }
+
+    /// The bar of a recording: with the overlay, for a while after a key, and while it waits.
+    fn refresh_bar(&mut self) {
+        self.bar_due = Instant::now() + BAR;
+        let stands = self.recording().is_some_and(|progress| progress.paused);
+        if stands != std::mem::replace(&mut self.stands, stands) {
+            self.refresh_notice();
+        }
+        let wanted = self.overlay_due.is_some()
+            || Instant::now() < self.bar_until
+            || self.status.state == State::Buffering;
+        let bar = self.recording().filter(|_| wanted).map(|progress| {
+            bar(&progress, progress.position_us(now(), self.shared.schedule.delay_us()))
+        });
+        if bar != self.bar {
+            self.shared.stage.set_bar(bar.clone());
+            self.bar = bar;
+            self.refresh_notice();
+        }
     }
 
     /// Obeys a key; gives whether it was the last.
     fn press(&mut self, key: Key) -> bool {
+        self.bar_until = Instant::now() + BAR_STAYS;
+        self.bar_due = Instant::now();
+        if let Some(command) = self.command(key) {
+            // A queue that is full holds more than anybody has typed in this moment.
+            let _ = self.remote.try_send(command);
+            self.flash = None;
+            self.refresh_notice();
+            return false;
+        }
         match key {
             Key::Q | Key::Escape => return true,
             Key::Space => {
@@ -195,7 +274,8 @@ impl Watch {
         let notice = pressed.or_else(|| match self.status.state {
             State::Reconnecting => Some("connection lost, reconnecting ...".to_owned()),
             State::Held => Some(held(&self.status.reason)),
-            _ if self.paused => Some("paused".to_owned()),
+            State::Buffering => Some(buffering(&self.status.reason)),
+            _ if self.paused || self.stands => Some("paused".to_owned()),
             _ => self.status.undecodable.clone().or_else(|| self.sound_only()),
         });
         self.shared.stage.set_notice(notice);
@@ -222,6 +302,24 @@ pub fn held(reason: &str) -> String {
     }
 }
 
+/// What is said of a recording that waits for more.
+#[must_use]
+pub fn buffering(reason: &str) -> String {
+    if reason.is_empty() { "buffering ...".to_owned() } else { format!("buffering ... ({reason})") }
+}
+
+/// What the bar shows of a recording at `position_us` from its start.
+fn bar(progress: &Progress, position_us: i64) -> Bar {
+    let part = |us: i64| us as f64 / progress.duration_us.max(1) as f64;
+    let shown = |us: i64| clock(us as f64 / 1e6);
+    let mut label = format!("{} / {}", shown(position_us), shown(progress.duration_us));
+    if progress.rate != 1.0 {
+        label = format!("{}x  {label}", progress.rate);
+    }
+    let buffered = part(progress.buffered_us.max(position_us));
+    Bar { played: part(position_us), buffered, label }
+}
+
 /// The overlay's lines.
 fn overlay(now: &Snapshot) -> Vec<String> {
     let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.0} ms"));
@@ -230,8 +328,13 @@ fn overlay(now: &Snapshot) -> Vec<String> {
         lines[0] = format!("{} {}x{}  {:.1} fps", now.codec, now.width, now.height, now.fps);
     }
     lines.push(format!("bitrate {:.0} kbit/s", now.bitrate_kbps));
-    lines.push(format!("latency from capture {}", ms(now.latency_ms)));
-    lines.push(format!("buffer {:.0} ms", now.buffer_ms));
+    match now.buffered_s {
+        Some(buffered) => lines.push(format!("buffer {buffered:.0} s")),
+        None => {
+            lines.push(format!("latency from capture {}", ms(now.latency_ms)));
+            lines.push(format!("buffer {:.0} ms", now.buffer_ms));
+        }
+    }
     lines.push(format!(
         "dropped {}  late {}  missing {}",
         now.dropped, now.late, now.packets_missing

@@ -159,7 +159,7 @@ impl Drop for Window {
 /// Takes every press down, however short: polling the state would miss those between two looks.
 struct Keyboard {
     pressed: Sender<Key>,
-    /// The key that is held: the system repeats it, which only the volume wants.
+    /// The key that is held: the system repeats it, which only volume and position want.
     down: Option<Key>,
 }
 
@@ -173,7 +173,7 @@ impl InputCallback for Keyboard {
             return;
         }
         self.down = Some(key);
-        if !repeated || matches!(key, Key::Up | Key::Down) {
+        if !repeated || matches!(key, Key::Up | Key::Down | Key::Left | Key::Right) {
             let _ = self.pressed.send(key);
         }
     }

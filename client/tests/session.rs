@@ -49,6 +49,7 @@ impl Running {
             Some(Event::Resumed) => "resumed".into(),
             Some(Event::Lost(_)) => "lost".into(),
             Some(Event::Ended) => "ended".into(),
+            Some(other) => format!("{other:?}"),
         }
     }
 
@@ -79,11 +80,17 @@ fn start(address: &str, stream: Option<&str>) -> Running {
         address: address.to_owned(),
         stream: stream.map(ToOwned::to_owned),
         buffer_us: 250_000,
+        start_us: None,
+        ahead_us: 30_000_000,
+        schedule: Arc::default(),
         patience,
     };
     let quit = Arc::new(Notify::new());
     let stop = quit.clone();
-    let outcome = tokio::spawn(async move { run(&config, &mut Collector(to_test), stop).await });
+    let outcome = tokio::spawn(async move {
+        let (_remote, mut commands) = mpsc::channel(1);
+        run(&config, &mut Collector(to_test), &mut commands, stop).await
+    });
     Running { events, outcome, quit }
 }
 

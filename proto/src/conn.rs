@@ -113,10 +113,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     };
                 }
                 Next::Missing(bytes) => {
-                    // Doubling: a peer that claims much but sends little costs little.
-                    let step = bytes.min(self.buffer.len().max(STEP)).min(LARGEST_STEP);
-                    self.buffer.reserve(step.max(STEP));
-                    if self.io.read_buf(&mut self.buffer).await? == 0 {
+                    if !self.receive(bytes).await? {
                         let foreign = self.decoder.foreign(&self.buffer);
                         return Err(foreign.map_or(ConnError::Cut, |foreign| {
                             ConnError::Frame(FrameError::Foreign(foreign))
@@ -125,6 +122,30 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 }
             }
         }
+    }
+
+    /// The next `bytes` bytes as they came: whole messages whose length was announced, wanted as
+    /// they are on the wire. `bytes` is the caller's to bound. Safe to cancel.
+    pub async fn read_raw(&mut self, bytes: usize) -> Result<Bytes, ConnError> {
+        while self.buffer.len() < bytes {
+            if !self.receive(bytes - self.buffer.len()).await? {
+                return Err(ConnError::Cut);
+            }
+        }
+        Ok(self.buffer.split_to(bytes).freeze())
+    }
+
+    /// How many bytes have come of what is read next: grows while a long message arrives.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Waits for more, of which `missing` bytes at least are needed; false when nothing will come.
+    async fn receive(&mut self, missing: usize) -> Result<bool, ConnError> {
+        // Doubling: a peer that claims much but sends little costs little.
+        let step = missing.min(self.buffer.len().max(STEP)).min(LARGEST_STEP);
+        self.buffer.reserve(step.max(STEP));
+        Ok(self.io.read_buf(&mut self.buffer).await? != 0)
     }
 
     /// As [`Reader::read`], but the whole message must be here within `deadline`.
@@ -181,6 +202,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             .await
             .map_err(|_| ConnError::Timeout(self.deadline))??;
         Ok(())
+    }
+
+    /// The socket, for bytes that are whole messages already.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.io
     }
 
     /// The socket.

@@ -20,6 +20,13 @@ pub enum SessionError {
         /// What there is.
         offered: Vec<StreamInfo>,
     },
+    /// The stream is there, but nothing recorded of it.
+    NotRecorded {
+        /// Who was asked, HOST:PORT.
+        address: String,
+        /// Its name.
+        stream: String,
+    },
     /// There are several, and none was chosen.
     Ambiguous {
         /// Who was asked, HOST:PORT.
@@ -63,6 +70,10 @@ impl fmt::Display for SessionError {
                 f,
                 "{address} offers {} streams; choose one with --stream NAME",
                 offered.len()
+            ),
+            Self::NotRecorded { address, stream } => write!(
+                f,
+                "nothing of '{stream}' at {address} is recorded: watch it live, without --start"
             ),
             Self::Connection { address, error } => connection(f, address, error),
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! control   the connection for the clock and the catalogue
 //! view      the connection for the stream
+//! recorded  the same for a recording: what is fetched, and when it is fed
 //! error     why it cannot go on, in a sentence with the way out
 //! ```
 //!
@@ -11,6 +12,7 @@
 
 pub mod control;
 mod error;
+mod recorded;
 mod view;
 
 use std::sync::Arc;
@@ -19,11 +21,13 @@ use std::time::Duration;
 use proto::message::Gap;
 use proto::retry::Backoff;
 use proto::{Packet, StreamDescription};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 pub use error::SessionError;
 
-use crate::timeline::PeerClock;
+use crate::cue::Cue;
+use crate::progress::Progress;
+use crate::timeline::{PeerClock, Schedule};
 
 /// Program and version, for the server's log.
 const AGENT: &str = concat!("client/", env!("CARGO_PKG_VERSION"));
@@ -37,6 +41,13 @@ pub struct Config {
     pub stream: Option<String>,
     /// How much the player buffers, microseconds.
     pub buffer_us: u32,
+    /// A recording is wanted, from here on; `None` for what there is, a recording from its start.
+    /// Microseconds from its start.
+    pub start_us: Option<i64>,
+    /// How far ahead of its position a recording is fetched, microseconds.
+    pub ahead_us: i64,
+    /// When what is shown: the player's.
+    pub schedule: Arc<Schedule>,
     /// When to take a silent connection for lost, and how fast to come back.
     pub patience: Patience,
 }
@@ -73,13 +84,25 @@ pub enum Event {
     Subscribed,
     /// What the packets that follow are.
     Describe(StreamDescription),
+    /// It is a recording, of this; nothing of it is here yet.
+    Open(StreamDescription),
     /// One coded frame, and the server's clock as it is known now.
     Packet(Packet, Option<PeerClock>),
     /// Packets were left out because we were too far behind.
     Gap(Gap),
+    /// From now on a recording is played like this; what was fed before is void.
+    Cue(Cue),
+    /// How far a recording is played.
+    Progress(Progress),
+    /// A recording stops until more of it has come, with the reason.
+    Buffering(String),
+    /// Something about a recording, for people.
+    Word(String),
+    /// The last packet of a recording was handed on; it is still to be played.
+    AllFed,
     /// The source is away, with the reason.
     Held(String),
-    /// The source is back.
+    /// The source is back, or enough of the recording is there.
     Resumed,
     /// The connection is lost; it is dialled again.
     Lost(SessionError),
@@ -93,12 +116,41 @@ pub trait Sink: Send {
     fn event(&mut self, event: Event);
     /// The clock's error bound, microseconds, when it is known better.
     fn clock_error_us(&mut self, error_us: f64);
+    /// Whether it can take more of a recording without dropping any.
+    fn has_room(&self) -> bool {
+        true
+    }
+    /// Whether it shows the picture of a recording that stands still.
+    fn shows_still(&self) -> bool {
+        true
+    }
 }
+
+/// What the viewer of a recording wants. Live streams obey none of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Command {
+    /// Stand still, or go on where it stands.
+    Pause,
+    /// So far from where it is, microseconds.
+    Skip(i64),
+    /// To the start.
+    Home,
+    /// To just before the end.
+    End,
+    /// A step faster.
+    Faster,
+    /// A step slower.
+    Slower,
+}
+
+/// Most commands that wait: nobody types faster.
+pub const COMMANDS: usize = 64;
 
 /// Watches a stream until it is over, `quit` is notified, or it cannot even be started.
 pub async fn run(
     config: &Config,
     sink: &mut impl Sink,
+    commands: &mut mpsc::Receiver<Command>,
     quit: Arc<Notify>,
 ) -> Result<(), SessionError> {
     let mut backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
@@ -113,6 +165,9 @@ pub async fn run(
                 return Ok(());
             }
             Ok(view::Outcome::Quit) => return Ok(()),
+            Ok(view::Outcome::Recorded(opened)) => {
+                return recorded::run(config, sink, commands, opened, quit.as_mut()).await;
+            }
             Err(error) => error,
         };
         ever_described |= described;

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::conn::{ConnError, Reader, now};
+use proto::conn::{ConnError, Reader, Writer, now};
 use proto::dial::{Dialled, dial};
 use proto::message::Subscribe;
+use proto::recording::{Index, Open};
 use proto::retry::Backoff;
 use proto::time::{Stamp, micros};
 use proto::{CloseCode, Message, Role};
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use super::control::{self, Peer};
@@ -23,9 +24,9 @@ const CLOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a refusal waits for the catalogue that explains it.
 const CATALOG_PATIENCE: Duration = Duration::from_secs(2);
 /// How often the silence is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// A polite goodbye is not worth more than this.
-const GOODBYE: Duration = Duration::from_millis(200);
+pub(super) const GOODBYE: Duration = Duration::from_millis(200);
 
 /// How a watch ended well.
 pub(super) enum Outcome {
@@ -33,6 +34,22 @@ pub(super) enum Outcome {
     Ended,
     /// We were asked to stop.
     Quit,
+    /// It is a recording.
+    Recorded(Box<Opened>),
+}
+
+/// An open recording.
+pub(super) struct Opened {
+    /// What the server says.
+    pub(super) reader: Reader<OwnedReadHalf>,
+    /// What we say.
+    pub(super) writer: Writer<OwnedWriteHalf>,
+    /// What there is of it.
+    pub(super) index: Index,
+    /// Whether the server lives.
+    pub(super) peer: Arc<Peer>,
+    /// Keeps that known.
+    pub(super) _control: ControlTask,
 }
 
 /// Dials, subscribes, and feeds `sink` until the stream is over or the connection fails.
@@ -44,24 +61,33 @@ pub(super) async fn watch(
     quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Outcome, SessionError> {
     let peer = Arc::new(Peer::new());
-    let _control = ControlTask::start(config, peer.clone());
+    let control = ControlTask::start(config, peer.clone());
     let mut quit = quit;
     let dialled = tokio::select! {
         dialled = dial(&config.address, Role::View, None, AGENT) => dialled,
         () = quit.as_mut() => return Ok(Outcome::Quit),
     };
     let Dialled { mut reader, mut writer, .. } = dialled?;
-    let subscribe = Subscribe { stream: config.stream.clone(), buffer_us: config.buffer_us };
-    writer.write(&Message::Subscribe(subscribe)).await.map_err(|e| lost(config, e))?;
+    let stream = config.stream.clone();
+    let ask = match config.start_us {
+        Some(_) => Message::Open(Open { stream }),
+        None => Message::Subscribe(Subscribe { stream, buffer_us: config.buffer_us }),
+    };
+    writer.write(&ask).await.map_err(|e| lost(config, e))?;
     sink.event(Event::Subscribed);
-    let mut view = View { config, sink, peer: &peer, described, silent_ok: false };
+    let mut view = View { config, sink, peer: &peer, described, silent_ok: false, index: None };
     let result = tokio::select! {
         result = view.listen(&mut reader) => result,
         () = quit => Ok(Outcome::Quit),
     };
-    match result {
-        Err(error) => Err(explain(config, &peer, error).await),
-        Ok(outcome) => {
+    let index = view.index.take();
+    match (result, index) {
+        (Err(error), _) => Err(explain(config, &peer, error).await),
+        (Ok(Outcome::Ended), Some(index)) => {
+            let opened = Opened { reader, writer, index, peer, _control: control };
+            Ok(Outcome::Recorded(Box::new(opened)))
+        }
+        (Ok(outcome), _) => {
             let goodbye = Message::close(CloseCode::Done, "");
             let _ = timeout(GOODBYE, writer.write(&goodbye)).await;
             Ok(outcome)
@@ -69,12 +95,12 @@ pub(super) async fn watch(
     }
 }
 
-fn lost(config: &Config, error: ConnError) -> SessionError {
+pub(super) fn lost(config: &Config, error: ConnError) -> SessionError {
     SessionError::Connection { address: config.address.clone(), error }
 }
 
 /// Turns a refusal that a list of streams explains into one that carries it.
-async fn explain(config: &Config, peer: &Peer, error: ConnError) -> SessionError {
+pub(super) async fn explain(config: &Config, peer: &Peer, error: ConnError) -> SessionError {
     let ConnError::Closed { code: Some(code), .. } = &error else { return lost(config, error) };
     let code = *code;
     if !matches!(code, CloseCode::NoSuchStream | CloseCode::AmbiguousStream) {
@@ -82,11 +108,35 @@ async fn explain(config: &Config, peer: &Peer, error: ConnError) -> SessionError
     }
     let offered = timeout(CATALOG_PATIENCE, peer.catalog()).await.unwrap_or_default();
     let address = config.address.clone();
+    let is_there = |name: &String| offered.iter().any(|stream| stream.name == *name);
     if code == CloseCode::AmbiguousStream {
         SessionError::Ambiguous { address, offered }
+    } else if config.start_us.is_some()
+        && let Some(stream) = config.stream.clone().filter(is_there)
+    {
+        SessionError::NotRecorded { address, stream }
     } else {
         SessionError::NoSuchStream { address, stream: config.stream.clone(), offered }
     }
+}
+
+/// Lost is a peer that was heard on neither connection for too long.
+pub(super) fn check_silence(
+    config: &Config,
+    peer: &Peer,
+    heard: Stamp,
+    silent_ok: bool,
+) -> Result<(), ConnError> {
+    let patience = &config.patience;
+    let (heard, allowed) = match peer.heard() {
+        Some(at) => (at.max(heard), patience.silence),
+        None if silent_ok => return Ok(()),
+        None => (heard, patience.silence_without_control),
+    };
+    if now().us_since(heard) > micros(allowed) {
+        return Err(ConnError::Timeout(allowed));
+    }
+    Ok(())
 }
 
 struct View<'a, S> {
@@ -96,6 +146,8 @@ struct View<'a, S> {
     described: &'a mut bool,
     /// The source is away: packets are not to be expected.
     silent_ok: bool,
+    /// It is a recording, and this is in it.
+    index: Option<Index>,
 }
 
 impl<S: Sink> View<'_, S> {
@@ -115,24 +167,14 @@ impl<S: Sink> View<'_, S> {
                 let _ = timeout(CLOCK_PATIENCE, self.peer.clock_tried()).await;
             }
             heard = now();
-            if self.take(message)? {
+            if self.take(message)? || self.index.is_some() {
                 return Ok(Outcome::Ended);
             }
         }
     }
 
-    /// Lost is a peer that was heard on neither connection for too long.
     fn check_silence(&self, heard: Stamp) -> Result<(), ConnError> {
-        let patience = &self.config.patience;
-        let (heard, allowed) = match self.peer.heard() {
-            Some(at) => (at.max(heard), patience.silence),
-            None if self.silent_ok => return Ok(()),
-            None => (heard, patience.silence_without_control),
-        };
-        if now().us_since(heard) > micros(allowed) {
-            return Err(ConnError::Timeout(allowed));
-        }
-        Ok(())
+        check_silence(self.config, self.peer, heard, self.silent_ok)
     }
 
     /// Hands a message on; gives whether the stream is over.
@@ -144,6 +186,10 @@ impl<S: Sink> View<'_, S> {
                 *self.described = true;
                 self.silent_ok = false;
                 self.sink.event(Event::Describe(description));
+            }
+            Message::Index(index) if !*self.described => {
+                *self.described = true;
+                self.index = Some(index);
             }
             Message::Packet(_) if !*self.described => return out_of_order("Describe"),
             Message::Packet(packet) => {
@@ -169,10 +215,10 @@ impl<S: Sink> View<'_, S> {
 }
 
 /// The control connection's task; ends with the view it serves.
-struct ControlTask(tokio::task::JoinHandle<()>);
+pub(super) struct ControlTask(tokio::task::JoinHandle<()>);
 
 impl ControlTask {
-    fn start(config: &Config, peer: Arc<Peer>) -> Self {
+    pub(super) fn start(config: &Config, peer: Arc<Peer>) -> Self {
         let address = config.address.clone();
         let backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
         Self(tokio::spawn(async move { control::keep(&address, &peer, backoff).await }))

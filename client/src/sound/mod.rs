@@ -6,6 +6,7 @@
 //! steer     how fast to play to be heard on time
 //! sinc      plays at any speed
 //! mix       the stream's channels to the card's
+//! stretch   a recording's sound at another speed, at its own pitch
 //! ```
 
 mod device;
@@ -13,6 +14,7 @@ mod mix;
 mod playout;
 mod sinc;
 mod steer;
+mod stretch;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +26,7 @@ use proto::time::Stamp;
 use crate::timeline::Schedule;
 use device::Device;
 use playout::Feed;
+pub use stretch::Stretcher;
 
 /// How often the card is looked after.
 const LOOK: Duration = Duration::from_millis(200);
@@ -49,7 +52,8 @@ pub struct Desk {
     callbacks: AtomicU64,
     path_us: AtomicI64,
     closed: AtomicBool,
-    feed: Mutex<Option<Feed>>,
+    /// Number of the cue whose sound is wanted, and the way to the card.
+    feed: Mutex<(u64, Option<Feed>)>,
 }
 
 /// What became of the sound card.
@@ -72,6 +76,8 @@ pub enum Fed {
     Full,
     /// No card plays.
     NoCard,
+    /// Something else is played meanwhile.
+    Cut,
 }
 
 impl Desk {
@@ -86,7 +92,7 @@ impl Desk {
             callbacks: AtomicU64::new(0),
             path_us: AtomicI64::new(0),
             closed: AtomicBool::new(false),
-            feed: Mutex::new(None),
+            feed: Mutex::default(),
         }
     }
 
@@ -120,15 +126,28 @@ impl Desk {
         self.path_us.load(Ordering::Relaxed)
     }
 
-    /// Offers a stretch of sound whose pts is its capture time on our clock.
-    pub fn feed(&self, sound: &Sound) -> Fed {
+    /// Offers a stretch of sound whose pts is its capture time on our clock, played by the cue of
+    /// this number; 0 for live streams.
+    pub fn feed(&self, sound: &Sound, cue: u64) -> Fed {
         let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(feed) = feed.as_mut() else { return Fed::NoCard };
+        if feed.0 != cue {
+            return Fed::Cut;
+        }
+        let Some(feed) = feed.1.as_mut() else { return Fed::NoCard };
         let samples = mix::mix(sound, feed.channels());
         if feed.push(Stamp(sound.pts_us), sound.sample_rate, &samples) {
             Fed::Taken
         } else {
             Fed::Full
+        }
+    }
+
+    /// From now on only sound of this cue is wanted, and none of what waits.
+    pub fn cut(&self, cue: u64) {
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        feed.0 = cue;
+        if let Some(feed) = &feed.1 {
+            feed.cut();
         }
     }
 
@@ -147,7 +166,7 @@ impl Desk {
     }
 
     fn set_feed(&self, feed: Option<Feed>) {
-        *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = feed;
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner).1 = feed;
     }
 
     /// Whether the card was given up.
@@ -221,6 +240,10 @@ mod tests {
     #[test]
     fn without_a_card_nothing_is_taken() {
         let sound = Sound { pts_us: 0, sample_rate: 48_000, channels: 2, samples: vec![0.0; 4] };
-        assert_eq!(Desk::new(100, 250_000).feed(&sound), Fed::NoCard);
+        let desk = Desk::new(100, 250_000);
+        assert_eq!(desk.feed(&sound, 0), Fed::NoCard);
+        desk.cut(3);
+        assert_eq!(desk.feed(&sound, 0), Fed::Cut);
+        assert_eq!(desk.feed(&sound, 3), Fed::NoCard);
     }
 }

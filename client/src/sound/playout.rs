@@ -6,6 +6,7 @@
 //! which nobody hears; a large one by a jump. Neither side ever waits for the other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::time::Stamp;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -51,9 +52,16 @@ pub(super) struct Feed {
     marks: Producer<Mark>,
     channels: usize,
     frames: u64,
+    /// What lies before this frame is not to be heard any more.
+    cut: Arc<AtomicU64>,
 }
 
 impl Feed {
+    /// What is in the ring is not to be heard any more.
+    pub(super) fn cut(&self) {
+        self.cut.store(self.frames, Ordering::Release);
+    }
+
     /// Samples a frame must have.
     pub(super) fn channels(&self) -> usize {
         self.channels
@@ -84,6 +92,7 @@ pub(super) struct Playout {
     schedule: Arc<Schedule>,
     samples: Consumer<f32>,
     marks: Consumer<Mark>,
+    cut: Arc<AtomicU64>,
     mark: Option<Mark>,
     /// Frames taken out of the ring.
     read: u64,
@@ -100,12 +109,14 @@ pub(super) fn ring(format: Format, schedule: Arc<Schedule>) -> (Feed, Playout) {
     let format = Format { rate: format.rate.max(1), channels };
     let (samples_in, samples) = RingBuffer::new((48_000.0 * RING_S) as usize * channels);
     let (marks_in, marks) = RingBuffer::new(MARKS);
-    let feed = Feed { samples: samples_in, marks: marks_in, channels, frames: 0 };
+    let feed =
+        Feed { samples: samples_in, marks: marks_in, channels, frames: 0, cut: Arc::default() };
     let playout = Playout {
         format,
         schedule,
         samples,
         marks,
+        cut: feed.cut.clone(),
         mark: None,
         read: 0,
         sinc: Sinc::new(channels, 1.0),
@@ -121,6 +132,7 @@ impl Playout {
     /// Fills a callback's buffer, whose first frame will be heard at `heard`, at this volume
     /// (1 is as it came).
     pub(super) fn fill(&mut self, out: &mut [f32], heard: Stamp, volume: f32) {
+        self.leave_out_cut();
         let channels = self.format.channels;
         let frames = out.len() / channels;
         let mut done = 0;
@@ -131,6 +143,22 @@ impl Playout {
         }
         let lag_us = if self.playing { self.steer.error_us() } else { 0 };
         self.schedule.set_sound_lag_us(lag_us);
+    }
+
+    /// Passes over what the feed does not want to be heard any more.
+    fn leave_out_cut(&mut self) {
+        let cut = self.cut.load(Ordering::Acquire);
+        if self.read >= cut {
+            return;
+        }
+        self.stop();
+        while self.read < cut {
+            if self.marks.peek().is_ok_and(|next| next.frame <= self.read) {
+                self.pass_mark();
+            } else if !self.skip(usize::try_from(cut - self.read).unwrap_or(usize::MAX)) {
+                break;
+            }
+        }
     }
 
     /// Fills some of `out`; gives how many frames.

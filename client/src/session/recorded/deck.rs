@@ -1,0 +1,336 @@
+//! Where a recording is played: position, speed, pause; and the feeding of what is due next.
+//!
+//! All that a viewer can want is one operation, [`Deck::play_from`]: from now on it is played from
+//! this position, or stands there. What was fed is void then, and feeding begins anew at the key
+//! frame before the position.
+
+use std::sync::Arc;
+
+use proto::conn::now;
+use proto::message::Gap;
+use proto::time::Stamp;
+use proto::{Packet, PacketHeader};
+
+use super::meter::Meter;
+use super::reel::{Place, Reel};
+use crate::cue::Cue;
+use crate::progress::Progress;
+use crate::session::{Command, Config, Event, Sink};
+use crate::timeline::Schedule;
+
+/// How far ahead of their time packets are fed, microseconds: what waits in the sound card's way
+/// (650 ms), and a hiccup.
+const LEAD_US: i64 = 1_500_000;
+/// From a cue to its first moment there must be time for the sound to get through the card's buffer,
+/// microseconds. What has to be decoded before the first picture is added, up to [`MOST_IN_US`].
+const IN_US: i64 = 250_000;
+/// See [`IN_US`].
+const MOST_IN_US: i64 = 5_000_000;
+/// Sound is decoded from so long before the position on: decoders and the stretch need a run-up.
+const SOUND_IN_US: i64 = 300_000;
+/// A recording that waits for more says so, and shows where it stands, when that lasts so long,
+/// microseconds.
+const STILL_US: i64 = 300_000;
+/// Speeds there are.
+const RATES: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
+/// Where in [`RATES`] it begins.
+const NORMAL: usize = 2;
+/// `end` goes so far before the end, microseconds: at the end itself it would be over.
+const END_US: i64 = 5_000_000;
+
+/// The next packet to feed, and where pictures begin to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    next: (u64, usize),
+    pictures: (u64, usize),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Deck {
+    schedule: Arc<Schedule>,
+    ahead_us: i64,
+    cue: Cue,
+    cued: Stamp,
+    speed: usize,
+    paused: bool,
+    /// It would play if there were enough.
+    stalled: bool,
+    cursor: Option<Cursor>,
+    /// The end of what was fed, microseconds.
+    fed_us: i64,
+    all_fed: bool,
+    /// Where the recording began when it was opened: what positions are said from.
+    origin_us: Option<i64>,
+    told: Option<Progress>,
+}
+
+impl Deck {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            schedule: config.schedule.clone(),
+            ahead_us: config.ahead_us,
+            cue: Cue { number: 0, position_us: 0, captured: now(), rate: 0.0 },
+            cued: now(),
+            speed: NORMAL,
+            paused: false,
+            stalled: false,
+            cursor: None,
+            fed_us: 0,
+            all_fed: false,
+            origin_us: None,
+            told: None,
+        }
+    }
+
+    /// Another recording: positions are said from its own start.
+    pub(super) fn anew(&mut self) {
+        self.origin_us = None;
+    }
+
+    /// What is shown now, microseconds on the recording's timeline.
+    pub(super) fn position_us(&self) -> i64 {
+        self.cue.position_us(now(), self.schedule.delay_us())
+    }
+
+    /// How far ahead segments are wanted, microseconds.
+    pub(super) fn ahead_us(&self) -> i64 {
+        self.ahead_us
+    }
+
+    /// Whether it stands because there is not enough to go on, for longer than is not worth a word.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled && now().us_since(self.cued) > STILL_US
+    }
+
+    /// Whether it goes, or stands because the viewer wants it to.
+    pub(super) fn plays(&self) -> bool {
+        !self.stalled
+    }
+
+    pub(super) fn obey(
+        &mut self,
+        command: Command,
+        reel: &Reel,
+        meter: &Meter,
+        sink: &mut impl Sink,
+    ) {
+        let mut position_us = self.position_us();
+        match command {
+            Command::Pause => self.paused = !self.paused,
+            Command::Skip(by_us) => position_us = position_us.saturating_add(by_us),
+            Command::Home => position_us = reel.start_us(),
+            Command::End => position_us = reel.end_us().saturating_sub(END_US),
+            Command::Faster => self.speed = (self.speed + 1).min(RATES.len() - 1),
+            Command::Slower => self.speed = self.speed.saturating_sub(1),
+        }
+        self.play_from(position_us, reel, meter, sink);
+    }
+
+    /// From now on it is played from there; or it stands there, paused or until enough has come.
+    pub(super) fn play_from(
+        &mut self,
+        position_us: i64,
+        reel: &Reel,
+        meter: &Meter,
+        sink: &mut impl Sink,
+    ) {
+        let now = now();
+        let position_us = position_us.min(reel.end_us()).max(reel.start_us());
+        let rate = RATES[self.speed];
+        self.stalled = !self.paused && !meter.is_enough(reel, position_us, self.ahead_us, rate);
+        self.cursor = locate(reel, position_us);
+        let stands = self.paused || self.stalled;
+        let in_us = if stands { 0 } else { self.in_us(reel, position_us) };
+        self.cue = Cue {
+            number: self.cue.number + 1,
+            position_us,
+            captured: now.plus_us(in_us - self.schedule.delay_us()),
+            rate: if stands { 0.0 } else { rate },
+        };
+        self.cued = now;
+        self.fed_us = position_us;
+        self.all_fed = false;
+        sink.event(Event::Cue(self.cue));
+    }
+
+    /// How long it takes until sound and picture of a position can be there, microseconds.
+    fn in_us(&self, reel: &Reel, position_us: i64) -> i64 {
+        let Some(Cursor { pictures, .. }) = self.cursor else { return IN_US };
+        let video = video_track(reel);
+        let mut before = 0;
+        for number in pictures.0..=reel.at(position_us) {
+            let Place::Held(packets) = reel.place(number) else { break };
+            let skip = if number == pictures.0 { pictures.1 } else { 0 };
+            let decoded = |h: &PacketHeader| Some(h.track) == video && h.pts_us < position_us;
+            before += packets.iter().skip(skip).filter(|p| decoded(&p.header)).count() as i64;
+        }
+        IN_US.saturating_add(before.saturating_mul(self.schedule.picture_us())).min(MOST_IN_US)
+    }
+
+    /// Feeds what is due next, stops when there is nothing, goes on when there is enough. Gives
+    /// whether the recording is over.
+    pub(super) fn step(&mut self, reel: &Reel, meter: &Meter, sink: &mut impl Sink) -> bool {
+        let position_us = self.position_us();
+        if self.stalled && meter.is_enough(reel, position_us, self.ahead_us, RATES[self.speed]) {
+            self.play_from(position_us, reel, meter, sink);
+        }
+        self.feed(reel, sink);
+        let mut over = false;
+        if !self.cue.stands() {
+            let position_us = self.position_us();
+            over = self.all_fed && position_us >= self.fed_us;
+            if let Some(there_us) = beyond_gone(reel, position_us) {
+                self.play_from(there_us, reel, meter, sink);
+            } else if let Some(there_us) =
+                self.starves(reel).filter(|there_us| position_us >= *there_us)
+            {
+                self.play_from(there_us, reel, meter, sink);
+            }
+        }
+        self.tell(reel, sink);
+        over
+    }
+
+    /// Up to where there is something, when what comes then is not here, microseconds.
+    fn starves(&self, reel: &Reel) -> Option<i64> {
+        let number = match self.cursor {
+            Some(cursor) => cursor.next.0,
+            None => reel.at(self.cue.position_us),
+        };
+        let missing = match reel.place(number) {
+            Place::Awaited => true,
+            Place::Beyond => !reel.is_finished(),
+            Place::Held(_) | Place::Gone => false,
+        };
+        let start_us = reel.from(number).next().map_or(reel.end_us(), |(_, s)| s.start_us);
+        missing.then_some(start_us.max(self.cue.position_us))
+    }
+
+    fn feed(&mut self, reel: &Reel, sink: &mut impl Sink) {
+        let stood_us = now().us_since(self.cued);
+        let shows =
+            !self.cue.stands() || (sink.shows_still() && (self.paused || stood_us > STILL_US));
+        if !shows || self.all_fed {
+            return;
+        }
+        let Some(mut cursor) = self.cursor.or_else(|| locate(reel, self.cue.position_us)) else {
+            return;
+        };
+        let until_us =
+            self.position_us().saturating_add((LEAD_US as f64 * self.cue.rate.max(1.0)) as i64);
+        loop {
+            match reel.place(cursor.next.0) {
+                Place::Held(packets) => {
+                    if !self.feed_from(&packets, &mut cursor, until_us, video_track(reel), sink) {
+                        break;
+                    }
+                }
+                Place::Gone => {
+                    let length_us =
+                        reel.from(cursor.next.0).next().map_or(0, |(_, s)| s.duration_us);
+                    sink.event(Event::Gap(Gap { packets: 0, length_us: i64::from(length_us) }));
+                }
+                Place::Beyond if reel.is_finished() => {
+                    self.all_fed = true;
+                    sink.event(Event::AllFed);
+                    break;
+                }
+                Place::Awaited | Place::Beyond => break,
+            }
+            cursor.next = (cursor.next.0 + 1, 0);
+        }
+        self.cursor = Some(cursor);
+    }
+
+    /// Feeds a segment's packets; false when one is not due yet or there is no room for it.
+    fn feed_from(
+        &mut self,
+        packets: &Arc<[Packet]>,
+        cursor: &mut Cursor,
+        until_us: i64,
+        video: Option<u16>,
+        sink: &mut impl Sink,
+    ) -> bool {
+        while let Some(packet) = packets.get(cursor.next.1) {
+            let header = &packet.header;
+            let over_us = header.pts_us.saturating_add(i64::from(header.duration_us));
+            let wanted = if Some(header.track) == video {
+                cursor.next >= cursor.pictures
+            } else {
+                over_us >= self.cue.position_us.saturating_sub(SOUND_IN_US)
+            };
+            if wanted {
+                if header.dts_us.min(header.pts_us) > until_us || !sink.has_room() {
+                    return false;
+                }
+                self.fed_us = self.fed_us.max(over_us);
+                sink.event(Event::Packet(packet.clone(), None));
+            }
+            cursor.next.1 += 1;
+        }
+        true
+    }
+
+    fn tell(&mut self, reel: &Reel, sink: &mut impl Sink) {
+        let start_us = *self.origin_us.get_or_insert(reel.start_us());
+        let progress = Progress {
+            cue: self.cue,
+            start_us,
+            duration_us: reel.end_us().saturating_sub(start_us),
+            buffered_us: reel.buffered_us(self.position_us()).saturating_sub(start_us),
+            rate: RATES[self.speed],
+            paused: self.paused,
+        };
+        // Beside the position, which the cue says, only what is buffered moves.
+        let same = |told: &Progress| {
+            let shown_us = |p: &Progress| Progress { buffered_us: 0, ..*p };
+            let reached = progress.buffered_us / 100_000 == told.buffered_us / 100_000;
+            shown_us(told) == shown_us(&progress) && reached
+        };
+        if !self.told.as_ref().is_some_and(same) {
+            self.told = Some(progress);
+            sink.event(Event::Progress(progress));
+        }
+    }
+}
+
+/// Where it goes on after what will never come, microseconds; `None` where there is no such hole.
+fn beyond_gone(reel: &Reel, position_us: i64) -> Option<i64> {
+    let at = reel.at(position_us);
+    let mut there = reel.from(at).skip_while(|(number, _)| reel.place(*number) == Place::Gone);
+    let there_us = match there.next() {
+        Some((number, _)) if number == at => reel.start_us(),
+        Some((_, segment)) => segment.start_us,
+        None => reel.end_us(),
+    };
+    (there_us > position_us).then_some(there_us)
+}
+
+fn video_track(reel: &Reel) -> Option<u16> {
+    reel.description().video().map(|(index, _, _)| index)
+}
+
+/// Where feeding begins for a position; `None` while the segments it takes are not here.
+fn locate(reel: &Reel, position_us: i64) -> Option<Cursor> {
+    let at = reel.at(position_us);
+    let video = video_track(reel);
+    let mut start = None;
+    let mut pictures = None;
+    for number in reel.key_before(at)..=at {
+        match reel.place(number) {
+            Place::Held(packets) => {
+                start.get_or_insert((number, 0));
+                let key = packets.iter().rposition(|packet| {
+                    let header = &packet.header;
+                    Some(header.track) == video && header.key && header.pts_us <= position_us
+                });
+                pictures = key.map(|index| (number, index)).or(pictures);
+            }
+            Place::Gone => (start, pictures) = (None, None),
+            Place::Awaited | Place::Beyond => return None,
+        }
+    }
+    let next = start.unwrap_or((at + 1, 0));
+    Some(Cursor { next, pictures: pictures.unwrap_or(next) })
+}
