@@ -36,7 +36,8 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub async fn run(args: Args) -> Result<(), Error> {
-    process::raise_descriptor_limit();
+    let mut limits = args.limits.limits();
+    process::fit_to_descriptors(&mut limits);
     let listeners = listen::bind_all(&args.listen)?;
     let addresses: Vec<SocketAddr> =
         listeners.iter().filter_map(|listener: &TcpListener| listener.local_addr().ok()).collect();
@@ -46,7 +47,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     };
     let rewind = args.rewind();
     let node = Node::new(Config {
-        limits: args.limits.limits(),
+        limits,
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
         keep,

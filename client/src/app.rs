@@ -156,7 +156,7 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     }
     let recorded = match (recording, end) {
         (None, _) => true,
-        (Some(recording), End::NothingToPlayOn) => {
+        (Some(recording), End::NothingToPlayOn { played: false }) => {
             recording.discard();
             false
         }
@@ -175,7 +175,7 @@ fn finish(
     recorded: bool,
 ) -> Result<ExitCode, AppError> {
     match end {
-        End::NothingToPlayOn => return Err(AppError::NothingToPlayOn),
+        End::NothingToPlayOn { .. } => return Err(AppError::NothingToPlayOn),
         End::Failed => {
             let outcome = shared.board.news(0).and_then(|status| status.outcome);
             if let Some(Err(error)) = outcome {

@@ -45,17 +45,16 @@ pub fn browse(patience: Duration) -> Result<Vec<Found>, mdns_sd::Error> {
 }
 
 fn read(service: &ResolvedService) -> Option<Found> {
-    let text = |key| {
-        let value = service.get_property_val_str(key).unwrap_or_default();
-        // It goes to a terminal.
-        value.chars().filter(|c| !c.is_control()).take(64).collect::<String>()
-    };
+    // It goes to a terminal.
+    let printable =
+        |value: &str| value.chars().filter(|c| !c.is_control()).take(64).collect::<String>();
+    let text = |key| printable(service.get_property_val_str(key).unwrap_or_default());
     let addresses = service.get_addresses().iter().map(|address| address.to_ip_addr());
     let address = SocketAddr::new(addresses.min_by_key(preference)?, service.get_port());
     let name = text("name");
     Some(Found {
         name: if name.is_empty() {
-            service.get_hostname().trim_end_matches('.').to_owned()
+            printable(service.get_hostname().trim_end_matches('.'))
         } else {
             name
         },

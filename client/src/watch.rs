@@ -43,7 +43,10 @@ pub enum End {
     /// The session failed; the board says how.
     Failed,
     /// There is neither a display nor a sound card.
-    NothingToPlayOn,
+    NothingToPlayOn {
+        /// Something was seen or heard before.
+        played: bool,
+    },
 }
 
 /// Plays until the stream is over, the user leaves, or nothing is left to play on.
@@ -145,7 +148,8 @@ impl Watch {
         }
         let shows = self.window.is_some() && self.has_picture();
         if self.status.description.is_some() && !shows && !self.has_sound() {
-            return Some(End::NothingToPlayOn);
+            let played = self.window.is_some() || self.shared.desk.was_heard();
+            return Some(End::NothingToPlayOn { played });
         }
         match &self.status.outcome {
             None => None,

@@ -444,6 +444,37 @@ async fn a_peer_that_falls_silent_is_taken_for_lost() {
 }
 
 #[tokio::test]
+async fn a_dead_view_is_lost_though_the_server_answers_on_a_new_control_connection() {
+    let view_is_there = Arc::new(Notify::new());
+    let first = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let address = listen(move |socket| {
+        let (there, first) = (view_is_there.clone(), first.clone());
+        async move {
+            let mut peer = greet(socket).await;
+            if peer.role == Role::View {
+                peer.subscribed().await;
+                peer.say(describe(1)).await;
+                there.notify_one();
+                // As after a change of the network: nothing comes any more, and nobody says so.
+                std::future::pending::<()>().await;
+            } else if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                // This one dies, after it was heard, when the view has begun; the next lives.
+                let Ok(Message::Ping(ping)) = peer.reader.read().await else { return };
+                let at = now();
+                let pong = Pong { ping_sent_us: ping.sent_us, received_us: at, sent_us: at };
+                peer.say(Message::Pong(pong)).await;
+                there.notified().await;
+            } else {
+                peer.control(vec![]).await;
+            }
+        }
+    })
+    .await;
+    let mut running = start(&address, None);
+    running.expect(&["subscribed", "describe run 1", "lost", "subscribed"]).await;
+}
+
+#[tokio::test]
 async fn a_source_that_is_away_is_waited_for() {
     let back = Arc::new(Notify::new());
     let away = back.clone();

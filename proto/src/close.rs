@@ -92,6 +92,7 @@ impl CloseCode {
                 | Self::HandshakeTimeout
                 | Self::Stalled
                 | Self::OutOfMemory
+                | Self::TooManyConnections
                 | Self::Unavailable
                 | Self::Internal
         )

@@ -229,7 +229,7 @@ where
 {
     writer.write(&Message::hello(role, token, agent)).await?;
     match reader.read_within(limits::HANDSHAKE).await? {
-        Message::Welcome(welcome) => {
+        Message::Welcome(welcome) if crate::VERSIONS.contains(&welcome.version) => {
             reader.trust(limits::MESSAGE);
             Ok(welcome)
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::LENGTH_PREFIX;
 use crate::recording::{Fetch, Index, NoSegment, Open, Poster, PosterWanted, Segment};
-use crate::stream::{OutOfBounds, check, is_valid_text};
+use crate::stream::{OutOfBounds, check, fitting_text, is_valid_text};
 use crate::time::Stamp;
 use crate::{CloseCode, MAGIC, Packet, StreamDescription, StreamInfo, VERSIONS, limits};
 
@@ -85,7 +85,7 @@ pub struct Hello {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
-    /// Clock, catalogue (and rooms): small messages that must not wait behind media.
+    /// Clock and catalogue: small messages that must not wait behind media.
     Control,
     /// Receives one stream at a time.
     View,
@@ -293,10 +293,7 @@ impl Message {
     /// A close with its code and a sentence, cut to its bound.
     #[must_use]
     pub fn close(code: CloseCode, reason: &str) -> Self {
-        let mut reason: String = reason.chars().filter(|c| !c.is_control()).collect();
-        while reason.len() > limits::TEXT {
-            reason.pop();
-        }
+        let reason = fitting_text(reason);
         Self::Close(Close { code: code.number(), reason })
     }
 

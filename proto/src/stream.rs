@@ -158,6 +158,16 @@ pub fn is_valid_text(text: &str) -> bool {
     text.len() <= limits::TEXT && !text.chars().any(char::is_control)
 }
 
+/// `text` as it may be sent: one line, cut to its bound.
+#[must_use]
+pub fn fitting_text(text: &str) -> String {
+    let mut fitting: String = text.chars().filter(|c| !c.is_control()).collect();
+    while fitting.len() > limits::TEXT {
+        fitting.pop();
+    }
+    fitting
+}
+
 impl StreamInfo {
     /// Every field within its bounds.
     pub fn validate(&self) -> Result<(), OutOfBounds> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::conn::now;
 use proto::message::Held;
+use proto::stream::fitting_text;
 use proto::time::{Stamp, micros};
 use proto::{CloseCode, Message, Packet, StreamDescription};
 use tokio::sync::watch;
@@ -314,7 +315,7 @@ impl Log {
     /// The source is away; the last picture is held.
     pub(crate) fn hold(&self, reason: &str) -> Result<(), AppendError> {
         let mut state = self.state();
-        let message = Message::Held(Held { reason: reason.to_owned() });
+        let message = Message::Held(Held { reason: fitting_text(reason) });
         self.say(&mut state, &message)?;
         state.held = Some(message.encode());
         drop(state);

@@ -188,6 +188,19 @@ async fn a_held_picture_is_told_to_those_who_watch_and_those_who_join() {
 }
 
 #[tokio::test]
+async fn a_reason_that_is_too_long_is_cut_to_what_may_be_said() {
+    let running = Running::start(Limits::default(), None).await;
+    let source = running.node.add_stream("cam", "", true).unwrap();
+    let mut writer = source.start(tracks(), None).unwrap();
+    append_gops(&mut writer, 0, 1, 100);
+    let mut viewer = running.watch("cam", 0).await;
+    until(&mut viewer, "Packet").await;
+    writer.hold(&format!("ffmpeg:\n{}", "ü".repeat(600)));
+    let Message::Held(held) = until(&mut viewer, "Held").await else { unreachable!() };
+    assert!(held.reason.starts_with("ffmpeg:ü") && held.reason.len() <= proto::limits::TEXT);
+}
+
+#[tokio::test]
 async fn a_change_of_the_tracks_reaches_those_who_watch_and_those_who_join() {
     let running = Running::start(Limits::default(), None).await;
     let source = running.node.add_stream("cam", "", true).unwrap();

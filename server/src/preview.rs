@@ -166,7 +166,11 @@ async fn view(server: SocketAddr, stream: &str, latest: &Latest) -> Result<(), L
                 }
             }
             // A movie that is over starts again for its next viewer: this one.
-            Message::End => writer.write(&subscribe).await?,
+            Message::End => {
+                // A movie of a moment would start as fast as it can otherwise.
+                tokio::time::sleep(RETRY).await;
+                writer.write(&subscribe).await?;
+            }
             _ => {}
         }
     }

@@ -33,7 +33,6 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         devices::print();
         return Ok(());
     }
-    process::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listeners = runtime.block_on(async { listen::bind_all(&cli.listen) })?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
@@ -83,8 +82,10 @@ impl Server {
         feeds: Vec<source::Named>,
         listeners: Vec<TcpListener>,
     ) -> Result<Self, Error> {
+        let mut limits = cli.limits.limits();
+        process::fit_to_descriptors(&mut limits);
         let node = Node::new(Config {
-            limits: cli.limits.limits(),
+            limits,
             agent: concat!("server/", env!("CARGO_PKG_VERSION")).to_owned(),
             publish_token: None,
             keep: None,

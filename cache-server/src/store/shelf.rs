@@ -124,7 +124,7 @@ impl Shelf {
         let there = |path: PathBuf| {
             let metadata = fs::metadata(path).ok()?;
             let written = metadata.modified().ok()?;
-            (written + COARSE < moment).then(|| metadata.len())
+            (written + COARSE < moment).then_some(metadata.len())
         };
         self.files().filter_map(|(_, path)| there(path)).sum()
     }

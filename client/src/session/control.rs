@@ -24,6 +24,8 @@ use crate::timeline::PeerClock;
 pub(super) struct Peer {
     clock: Mutex<Filter>,
     heard_us: AtomicI64,
+    /// Since when the present connection is there, if it is not the first.
+    since_us: AtomicI64,
     catalog: watch::Sender<Option<Vec<StreamInfo>>>,
     /// The clock is known, or not to be had for now.
     clock_tried: watch::Sender<bool>,
@@ -34,6 +36,7 @@ impl Peer {
         Self {
             clock: Mutex::default(),
             heard_us: AtomicI64::new(i64::MIN),
+            since_us: AtomicI64::new(i64::MIN),
             catalog: watch::Sender::new(None),
             clock_tried: watch::Sender::new(false),
         }
@@ -55,6 +58,12 @@ impl Peer {
     pub(super) fn heard(&self) -> Option<Stamp> {
         let us = self.heard_us.load(Ordering::Relaxed);
         (us != i64::MIN).then_some(Stamp(us))
+    }
+
+    /// When the peer was last heard on the first control connection, or on one that was there already
+    /// at `then`. One that was dialled again later says nothing of what became of the others.
+    pub(super) fn heard_since(&self, then: Stamp) -> Option<Stamp> {
+        self.heard().filter(|_| Stamp(self.since_us.load(Ordering::Relaxed)) <= then)
     }
 
     /// Waits until the clock is known, or the first try to learn it has failed.
@@ -109,6 +118,9 @@ async fn once(address: &str, peer: &Peer) -> SessionError {
         Ok(dialled) => dialled,
         Err(error) => return error.into(),
     };
+    if peer.heard().is_some() {
+        peer.since_us.store(now().0, Ordering::Relaxed);
+    }
     let failed = |error: ConnError| SessionError::Connection { address: address.to_owned(), error };
     if let Err(error) = dialled.writer.write(&Message::List(List { follow: false })).await {
         return failed(error);

@@ -120,7 +120,9 @@ pub(super) async fn explain(config: &Config, peer: &Peer, error: ConnError) -> S
     }
 }
 
-/// Lost is a peer that was heard on neither connection for too long.
+/// Lost is a peer that was heard on neither connection for too long. A connection may be dead though
+/// the peer lives (the network was changed, a router forgot it): then the control connection was dead,
+/// too, and the one that took its place excuses nothing.
 pub(super) fn check_silence(
     config: &Config,
     peer: &Peer,
@@ -128,10 +130,11 @@ pub(super) fn check_silence(
     silent_ok: bool,
 ) -> Result<(), ConnError> {
     let patience = &config.patience;
-    let (heard, allowed) = match peer.heard() {
-        Some(at) => (at.max(heard), patience.silence),
-        None if silent_ok => return Ok(()),
-        None => (heard, patience.silence_without_control),
+    let (heard, allowed) = match (peer.heard(), peer.heard_since(heard)) {
+        (None, _) if silent_ok => return Ok(()),
+        (None, _) => (heard, patience.silence_without_control),
+        (Some(_), Some(at)) => (at.max(heard), patience.silence),
+        (Some(_), None) => (heard, patience.silence),
     };
     if now().us_since(heard) > micros(allowed) {
         return Err(ConnError::Timeout(allowed));

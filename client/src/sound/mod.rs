@@ -96,6 +96,12 @@ impl Desk {
         }
     }
 
+    /// Whether a card has played.
+    #[must_use]
+    pub fn was_heard(&self) -> bool {
+        self.callbacks.load(Ordering::Relaxed) > 0
+    }
+
     /// Turns the volume by so many per cent; gives what it is then.
     pub fn turn(&self, by: i32) -> u32 {
         let now = self.volume_percent.load(Ordering::Relaxed);

@@ -126,7 +126,12 @@ impl Movie {
         let title = ffmpeg::title_of(path);
         let refusal = match opened {
             Ok(demuxer) => {
-                return Self { name, title, way: Way::PassThrough, demuxer }.with_a_packet();
+                let (name, title) = (name.clone(), title.clone());
+                match (Self { name, title, way: Way::PassThrough, demuxer }).with_a_packet() {
+                    // Perhaps ffmpeg finds more in it.
+                    Err(Error::Damaged { what, .. }) => Refusal::Damaged(what),
+                    opened => return opened,
+                }
             }
             Err(refusal) => refusal,
         };

@@ -25,7 +25,7 @@ mod sink;
 #[cfg(target_os = "linux")]
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    relay::process::raise_descriptor_limit();
+    relay::process::fit_to_descriptors(&mut relay::Limits::default());
     match args.first().map(String::as_str) {
         Some("sink") => sink::main(&args[1..]),
         _ => cases::main(&args),

@@ -50,17 +50,21 @@ async fn publish(node: &Node, peer: &mut Peer) -> Result<(), End> {
         let reason = "this stream comes from here: pushing it back would make a loop".to_owned();
         return Err(End::Refuse(CloseCode::NameTaken, reason));
     }
+    let facts = Facts {
+        title: info.title.clone(),
+        live: info.live,
+        summary: info.summary.clone(),
+        path: [&info.path[..], &[node.id()]].concat(),
+        held: false,
+    };
     let parked = node.parked().remove(&info.name);
     let (source, mut receiver) = match parked {
-        Some(parked) => (parked.source, parked.receiver),
+        Some(parked) => {
+            // It may be another one that has the name now.
+            parked.source.stream().update(facts);
+            (parked.source, parked.receiver)
+        }
         None => {
-            let facts = Facts {
-                title: info.title.clone(),
-                live: info.live,
-                summary: info.summary.clone(),
-                path: [&info.path[..], &[node.id()]].concat(),
-                held: false,
-            };
             let source = node.add(&info.name, facts, None).map_err(|error| {
                 End::Refuse(CloseCode::NameTaken, format!("{error}; choose another --name"))
             })?;

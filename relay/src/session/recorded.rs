@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proto::conn::ConnError;
 use proto::message::Message;
 use proto::recording::{Fetch, Index, NoSegment, Segment};
+use proto::stream::fitting_text;
 use proto::{CloseCode, limits};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -38,6 +39,10 @@ pub(super) async fn run(
     let mut wanted: VecDeque<Fetch> = VecDeque::new();
     let mut coming: Option<Answer<'_>> = None;
     loop {
+        // A change is told before anything of the new content is given out.
+        if index.has_changed().unwrap_or(false) {
+            told.tell(peer, &mut index).await?;
+        }
         if coming.is_none()
             && let Some(fetch) = wanted.front()
         {
@@ -156,11 +161,7 @@ async fn send(
         Ok(piece) => piece,
         Err(missing) => {
             let later = matches!(missing, Missing::Later(_));
-            let mut reason = missing.to_string();
-            reason.retain(|c| !c.is_control());
-            while reason.len() > limits::TEXT {
-                reason.pop();
-            }
+            let reason = fitting_text(&missing.to_string());
             return peer.write(&Message::NoSegment(NoSegment { number, later, reason })).await;
         }
     };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use proto::clock::Filter;
 use proto::conn::ConnError;
 use proto::message::{ClockOffset, Subscribe};
+use proto::recording::Open;
 use proto::{CloseCode, Message, limits};
 use tokio::time::timeout;
 
@@ -84,44 +85,59 @@ async fn subscription(
     only: Option<&Publishing>,
     early: Option<Subscribe>,
 ) -> Result<Option<Subscribe>, End> {
-    // A relay that we publish to subscribes when somebody there watches, however late that is.
-    let patience = if only.is_some() { std::time::Duration::MAX } else { limits::VIEW_IDLE };
-    let message = match early {
-        Some(early) => Message::Subscribe(early),
-        None => tokio::select! {
-            message = peer.reader.read_within(patience) => message?,
-            () = node.stopped() => return Err(shutting_down()),
-        },
-    };
-    let wanted = match message {
-        Message::Subscribe(wanted) => wanted,
-        Message::Open(open) if only.is_none() => {
-            let place = node.take_place().ok_or_else(|| full(node))?;
-            let stream = find(node, open.stream.as_deref())?;
-            return recorded::run(node, peer, &stream, place).await.map(|()| None);
-        }
-        // Either may have crossed with the end of the stream.
-        Message::Unsubscribe | Message::KeyFrameWanted => return Ok(None),
-        other => {
-            return Err(
-                ConnError::OutOfOrder { got: other.kind(), expected: "Subscribe or Open" }.into()
-            );
-        }
+    let wanted = match early {
+        Some(early) => Wish::Live(early),
+        None => wish(node, peer, only.is_some()).await?,
     };
     let place = node.take_place().ok_or_else(|| full(node))?;
+    let name = match &wanted {
+        Wish::Live(subscribe) => subscribe.stream.as_deref(),
+        Wish::Recorded(open) => open.stream.as_deref(),
+    };
     let stream = match only {
         Some(publishing) => publishing.stream.clone(),
-        None => find(node, wanted.stream.as_deref())?,
+        None => find(node, name)?,
     };
-    if stream.is_only_recorded() {
-        return recorded::run(node, peer, &stream, place).await.map(|()| None);
-    }
+    let wanted = match wanted {
+        Wish::Live(wanted) if !stream.is_only_recorded() => wanted,
+        _ => return recorded::run(node, peer, &stream, place).await.map(|()| None),
+    };
     let Some(joined) = wait_for_run(node, peer, &stream).await? else {
         return peer.write(&Message::End).await.map(|()| None);
     };
     let control = Arc::new(Control::default());
     let _listed = only.map(|publishing| publishing.list(control.clone()));
     watch(node, peer, joined, &wanted, control, place).await
+}
+
+/// What a viewer asks for.
+enum Wish {
+    Live(Subscribe),
+    Recorded(Open),
+}
+
+/// Waits for a viewer to ask for something; not for ever, unless it is a relay that we publish to,
+/// which asks when somebody there watches.
+async fn wish(node: &Node, peer: &mut Peer, is_publishing: bool) -> Result<Wish, End> {
+    let patience = if is_publishing { std::time::Duration::MAX } else { limits::VIEW_IDLE };
+    let mut idle = Box::pin(tokio::time::sleep(patience));
+    loop {
+        let message = tokio::select! {
+            message = peer.reader.read() => message?,
+            () = &mut idle => return Err(ConnError::Timeout(patience).into()),
+            () = node.stopped() => return Err(shutting_down()),
+        };
+        match message {
+            Message::Subscribe(wanted) => return Ok(Wish::Live(wanted)),
+            Message::Open(open) if !is_publishing => return Ok(Wish::Recorded(open)),
+            // Either may have crossed with the end of the stream.
+            Message::Unsubscribe | Message::KeyFrameWanted => {}
+            other => {
+                let expected = "Subscribe or Open";
+                return Err(ConnError::OutOfOrder { got: other.kind(), expected }.into());
+            }
+        }
+    }
 }
 
 fn full(node: &Node) -> End {

@@ -107,10 +107,13 @@ impl Streams {
                 }
                 Ok(dialled) => {
                     reached = true;
-                    backoff.reset();
-                    complaint.clear();
                     tracing::info!("origin {address}: connected ({})", dialled.welcome.agent);
-                    let error = self.talk(dialled).await;
+                    let (error, talked) = self.talk(dialled).await;
+                    // Who welcomes and says no more is not back.
+                    if talked {
+                        backoff.reset();
+                        complaint.clear();
+                    }
                     complaint.say(format!("origin {address}: lost ({error})"));
                 }
                 Err(error) if !reached && !error.worth_retrying() => return error,
@@ -121,14 +124,17 @@ impl Streams {
         }
     }
 
-    /// Follows the catalogue and keeps the clock until the connection is lost.
-    async fn talk(&mut self, mut dialled: Dialled) -> proto::conn::ConnError {
+    /// Follows the catalogue and keeps the clock until the connection is lost; why it was, and whether
+    /// the origin said anything before.
+    async fn talk(&mut self, mut dialled: Dialled) -> (proto::conn::ConnError, bool) {
         *self.origin.clock.lock().unwrap_or_else(|e| e.into_inner()) = Filter::new();
         if let Err(error) = dialled.writer.write(&Message::List(List { follow: true })).await {
-            return error;
+            return (error, false);
         }
         let clock = self.origin.clock.clone();
-        keep_clock(&mut dialled, &clock, |message| {
+        let mut talked = false;
+        let error = keep_clock(&mut dialled, &clock, |message| {
+            talked = true;
             if let Message::Catalog(catalog) = message {
                 self.remember(&catalog.streams);
                 self.offer(catalog.streams);
@@ -137,7 +143,8 @@ impl Streams {
             let settled = clock.lock().unwrap_or_else(|e| e.into_inner()).is_settled();
             self.set_alive(settled);
         })
-        .await
+        .await;
+        (error, talked)
     }
 
     fn set_alive(&self, settled: bool) {

@@ -108,7 +108,8 @@ impl Receiver {
     /// Messages that may come at any time.
     fn take_aside(&mut self, message: Message) -> Result<(), End> {
         match message {
-            Message::ClockOffset(told) => {
+            // Only a publisher tells; of an origin we know better.
+            Message::ClockOffset(told) if matches!(self.restamp, Restamp::Told(_)) => {
                 self.restamp = Restamp::Told(told.offset_us);
                 Ok(())
             }

@@ -134,11 +134,7 @@ impl Keeper {
         if let Some(shown) = self.shown.get_mut(path) {
             shown.title.replace(version);
             shown.tell();
-        } else if let Some(source) = self.add(path, movie.title()) {
-            let name = source.name().to_owned();
-            let title = Title::new(name, movie.title().to_owned(), self.shared.clone(), version);
-            let mut shown = Shown { source, title, told: None };
-            shown.tell();
+        } else if let Some(shown) = self.add(path, movie.title(), &version) {
             self.shown.insert(path.to_owned(), shown);
         } else {
             let full = format!("{}: there is no room for another stream", path.display());
@@ -147,11 +143,17 @@ impl Keeper {
     }
 
     /// A stream of its own, with a number behind its name if another has the name.
-    fn add(&self, path: &Path, title: &str) -> Option<Source> {
+    fn add(&self, path: &Path, title: &str, version: &Arc<Version>) -> Option<Shown> {
         let wish = name(path.strip_prefix(&self.settings.folder).unwrap_or(path));
         let numbered = (2..MOST_TRIES).map(|n| format!("{wish} {n}"));
         let mut names = std::iter::once(wish.clone()).chain(numbered);
-        names.find_map(|name| self.node.add_stream(&name, title, false).ok())
+        names.find_map(|name| {
+            let words = (name.clone(), title.to_owned());
+            let movie = Title::new(words.0, words.1, self.shared.clone(), version.clone());
+            let (told, summary) = (movie.info(), summary(version));
+            let source = self.node.add_recording(&name, title, &summary, movie.clone()).ok()?;
+            Some(Shown { source, title: movie, told })
+        })
     }
 
     fn refuse(&mut self, path: &Path, stamp: Stamp, why: &str) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use proto::StreamDescription;
-use proto::recording::{Index, RecordingInfo};
+use proto::recording::{Index, RecordingId, RecordingInfo};
 use relay::{Missing, Piece, Recording};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -198,7 +198,18 @@ async fn blocking<T: Send + 'static>(
 
 impl Recording for Title {
     fn info(&self) -> Option<RecordingInfo> {
-        let plan = self.version().ready()?.plan.clone();
+        let version = self.version();
+        let Some(ready) = version.ready() else {
+            // A movie that is converted when somebody wants it is a recording before that, too.
+            return Some(RecordingInfo {
+                id: RecordingId::UNKNOWN,
+                duration_us: version.duration_us.unwrap_or_default(),
+                bytes: 0,
+                growing: false,
+                poster: false,
+            });
+        };
+        let plan = ready.plan.clone();
         Some(RecordingInfo {
             id: plan.id(),
             duration_us: plan.duration_us(),

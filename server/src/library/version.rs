@@ -28,7 +28,7 @@ pub(super) struct Version {
     pub(super) path: PathBuf,
     pub(super) stamp: Stamp,
     pub(super) tracks: Vec<Track>,
-    duration_us: Option<u64>,
+    pub(super) duration_us: Option<u64>,
     /// It cannot go as it is.
     pub(super) converts: bool,
     phase: watch::Sender<Phase>,

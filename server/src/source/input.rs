@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use media::demux::{Movie, Stopper};
 use proto::conn::now;
+use proto::retry::Backoff;
 use proto::time::Stamp;
 use proto::{Packet, Track};
 
@@ -88,13 +89,12 @@ impl Input {
 
     /// Dials until it succeeds; `None` if nobody wants it any more.
     fn dial_again(&self, stage: &mut Stage) -> Option<Movie> {
-        let mut pause = FIRST_PAUSE;
-        while !stage.is_over() && stage.stop().sleep(pause) {
+        let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        while !stage.is_over() && stage.stop().sleep(pause.step()) {
             match Movie::open_input(&self.url) {
                 Ok(movie) => return Some(movie),
                 Err(error) => tracing::debug!("{}: {error}", stage.name()),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         None
     }
