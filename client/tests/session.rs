@@ -459,10 +459,7 @@ async fn a_dead_view_is_lost_though_the_server_answers_on_a_new_control_connecti
                 std::future::pending::<()>().await;
             } else if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
                 // This one dies, after it was heard, when the view has begun; the next lives.
-                let Ok(Message::Ping(ping)) = peer.reader.read().await else { return };
-                let at = now();
-                let pong = Pong { ping_sent_us: ping.sent_us, received_us: at, sent_us: at };
-                peer.say(Message::Pong(pong)).await;
+                peer.say(Message::Catalog(Catalog { streams: vec![] })).await;
                 there.notified().await;
             } else {
                 peer.control(vec![]).await;

@@ -1,5 +1,7 @@
 //! Recordings on real sockets: the index, segments on demand, changes, and viewers that misbehave.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
