@@ -82,7 +82,7 @@ pub enum Error {
     /// The origin broke off, or has no such recording.
     #[error("{origin}: {error}")]
     Origin {
-        /// HOST[:PORT].
+        /// `HOST[:PORT]`.
         origin: String,
         /// What happened.
         error: ConnError,
@@ -90,7 +90,7 @@ pub enum Error {
     /// The origin cannot give a segment.
     #[error("{origin} cannot give segment {number}: {reason}")]
     NoSegment {
-        /// HOST[:PORT].
+        /// `HOST[:PORT]`.
         origin: String,
         /// Which.
         number: u64,
@@ -191,15 +191,19 @@ fn list(folder: &Path, json: bool) -> Result<(), Error> {
         return Ok(());
     }
     let widest = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).max(4);
-    let head = format!("{:widest$}  {:>8}  {:>5}  {:32}  ORIGIN", "NAME", "ON DISK", "PART", "ID");
+    let head = format!("{:widest$}  {:>10}  {:>5}  {:32}  ORIGIN", "NAME", "ON DISK", "PART", "ID");
     if !say(head) {
         return Ok(());
     }
     for line in &lines {
-        let part = 100.0 * line.segments as f64 / line.segments_of.max(1) as f64;
+        let part = match line.segments_of {
+            // The tail of a live stream: it has no end to be a part of.
+            0 => "-".to_owned(),
+            all => format!("{:.0}%", 100.0 * line.segments as f64 / all as f64),
+        };
         let size = indicatif::HumanBytes(line.bytes).to_string();
         let text = format!(
-            "{:widest$}  {size:>8}  {part:>4.0}%  {:32}  {}",
+            "{:widest$}  {size:>10}  {part:>5}  {:32}  {}",
             line.name, line.id, line.origin
         );
         if !say(text) {

@@ -30,7 +30,7 @@ const LONGEST_BUFFER_S: u32 = 3600;
 /// Keys in the window: space pauses (a live stream goes on live, a recording where it was), m mutes,
 /// up and down turn the volume, i shows codec, size, rates, latency, drops and buffer, q or Esc
 /// leaves. In a recording, left and right go 10 s back and ahead, home and end to its start and
-/// near its end, [ and ] play it slower and faster.
+/// near its end, the square brackets play it slower and faster.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "client", version, after_help = AFTER_HELP)]
 pub struct Args {

@@ -20,7 +20,7 @@ const ABOUT: u64 = 1 << 20;
 /// What a recording is called at an origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// HOST[:PORT] as it was given.
+    /// `HOST[:PORT]` as it was given.
     pub origin: String,
     /// Its line in the catalogue.
     pub stream: StreamInfo,
