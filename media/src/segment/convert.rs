@@ -46,7 +46,7 @@ impl Conversion {
 /// ffmpeg takes, which is some fraction of the movie's length.
 ///
 /// # Errors
-/// An [`Error`]; a file that was begun is left to the caller.
+/// An error of [`crate::demux`]; a file that was begun is left to the caller.
 pub fn convert(movie: &mut Movie, to: &Path, conversion: &Conversion) -> Result<(), Error> {
     let description = StreamDescription {
         name: "movie".into(),
