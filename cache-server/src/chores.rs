@@ -4,15 +4,13 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::BytesMut;
 use indicatif::{ProgressBar, ProgressStyle};
 use media::record::Recorder;
 use proto::conn::ConnError;
 use proto::dial::{DialError, Dialled, dial};
-use proto::frame::{Decoder, Next};
 use proto::message::{List, Message};
-use proto::recording::{Digest, Fetch, Index, Open};
-use proto::{Packet, Role, StreamInfo, limits};
+use proto::recording::{Digest, Fetch, Index, Open, packets};
+use proto::{Role, StreamInfo};
 use relay::Keep;
 use serde::Serialize;
 
@@ -380,19 +378,4 @@ fn export(folder: &Path, movie: &str, out: &Path) -> Result<(), Error> {
     progress.finish_and_clear();
     say(format_args!("wrote {}", out.display()));
     Ok(())
-}
-
-/// The packets of a segment that was verified.
-fn packets(body: &[u8]) -> Vec<Packet> {
-    let mut buffer = BytesMut::from(body);
-    let mut decoder = Decoder::new();
-    decoder.set_limit(limits::MESSAGE);
-    std::iter::from_fn(|| match decoder.next(&mut buffer) {
-        Ok(Next::Body(body)) => match Message::decode(body) {
-            Ok(Message::Packet(packet)) => Some(packet),
-            _ => None,
-        },
-        _ => None,
-    })
-    .collect()
 }

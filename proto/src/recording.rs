@@ -7,10 +7,12 @@
 
 use std::fmt;
 
+use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::{Decoder, Next};
 use crate::stream::{OutOfBounds, check, is_valid_text};
-use crate::{StreamDescription, limits};
+use crate::{Message, Packet, StreamDescription, limits};
 
 /// Tells a recording's content from any other's, whatever the two are called: made by its source
 /// from what is in it.
@@ -161,6 +163,24 @@ impl From<Digest> for RecordingId {
     }
 }
 
+/// The packets among messages as they are on the wire: of a segment, all there is. What cannot be
+/// read ends them.
+#[must_use]
+pub fn packets(messages: &[u8]) -> Vec<Packet> {
+    let mut buffer = BytesMut::from(messages);
+    let mut decoder = Decoder::new();
+    decoder.set_limit(limits::MESSAGE);
+    let mut packets = Vec::new();
+    while let Ok(Next::Body(body)) = decoder.next(&mut buffer) {
+        match Message::decode(body) {
+            Ok(Message::Packet(packet)) => packets.push(packet),
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    packets
+}
+
 fn hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
@@ -242,6 +262,21 @@ mod tests {
         pieces.update(b"one ");
         pieces.update(b"two");
         assert_eq!(pieces.finish(), Digest::of(b"one two"));
+    }
+
+    #[test]
+    fn packets_are_found_among_messages() {
+        let packet = |sequence| {
+            let mut packet = Packet { payload: vec![7; 9].into(), ..Packet::default() };
+            packet.header.sequence = sequence;
+            packet
+        };
+        let mut bytes = BytesMut::new();
+        for message in [Message::Packet(packet(1)), Message::Resumed, Message::Packet(packet(2))] {
+            message.encode_into(&mut bytes);
+        }
+        assert_eq!(packets(&bytes), [packet(1), packet(2)]);
+        assert_eq!(packets(&bytes[..bytes.len() - 1]), [packet(1)]);
     }
 
     #[test]

@@ -21,8 +21,8 @@ use crate::cursor::{Outcome, Viewer};
 use crate::log::Log;
 use crate::outlet::Outlet;
 
-/// Viewers served in a row before other tasks get their turn.
-const TURN: usize = 32;
+/// Viewers served in a row before other tasks get their turn: a millisecond at most.
+const TURN: usize = 128;
 /// Viewers on their way to a shard.
 const QUEUE: usize = 64;
 

@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use proto::frame::{Decoder, Next};
 use proto::recording::{Digest, Index, RecordingId, RecordingInfo, SegmentInfo};
 use proto::stream::StreamState;
-use proto::time::micros;
+use proto::time::{Stamp, micros};
 use proto::{Message, Packet, StreamDescription, StreamInfo, limits};
 use tokio::sync::watch;
 
@@ -199,7 +198,7 @@ fn add(
     length: Duration,
     recorded_of: Option<StreamInfo>,
 ) -> io::Result<()> {
-    let packets = packets(&segment.read()?);
+    let packets = packets(segment)?;
     let index = tail.now().ok_or(io::ErrorKind::NotFound)?;
     let Some(line) = line(&packets, &index.description) else { return Ok(()) };
     let mut bytes = BytesMut::new();
@@ -295,20 +294,12 @@ fn recorded_name(live: &str) -> String {
     name + &stamp
 }
 
-/// The packets among the messages of a log.
-fn packets(messages: &[u8]) -> Vec<Packet> {
-    let mut buffer = BytesMut::from(messages);
-    let mut decoder = Decoder::new();
-    decoder.set_limit(limits::MESSAGE);
-    let mut packets = Vec::new();
-    while let Ok(Next::Body(body)) = decoder.next(&mut buffer) {
-        if let Ok(Message::Packet(mut packet)) = Message::decode(body) {
-            // When it was captured says nothing to who watches it later.
-            packet.header.captured_at_us = proto::time::Stamp(0);
-            packets.push(packet);
-        }
-    }
-    packets
+/// The packets of a segment of the log.
+fn packets(segment: &Segment) -> io::Result<Vec<Packet>> {
+    let mut packets = proto::recording::packets(&segment.read()?);
+    // When it was captured says nothing to who watches it later.
+    packets.iter_mut().for_each(|packet| packet.header.captured_at_us = Stamp(0));
+    Ok(packets)
 }
 
 /// A segment's line in the index, but for its length in bytes; `None` for one without packets.

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use proto::conn::ConnError;
 use proto::dial::{Dialled, dial};
-use proto::frame::{Decoder, Next};
-use proto::recording::{Digest, Fetch, Index, Open};
-use proto::{Message, Packet, Role, limits};
+use proto::recording::{Digest, Fetch, Index, Open, packets};
+use proto::{Message, Packet, Role};
 
 use crate::PATIENCE;
 
@@ -77,18 +75,4 @@ impl Watcher {
         }
         Ok(packets)
     }
-}
-
-fn packets(bytes: &[u8]) -> Vec<Packet> {
-    let mut buffer = BytesMut::from(bytes);
-    let mut decoder = Decoder::new();
-    decoder.set_limit(limits::MESSAGE);
-    let mut packets = Vec::new();
-    while let Next::Body(body) = decoder.next(&mut buffer).expect("frames") {
-        match Message::decode(body).expect("a message") {
-            Message::Packet(packet) => packets.push(packet),
-            other => panic!("{} in a segment", other.kind()),
-        }
-    }
-    packets
 }

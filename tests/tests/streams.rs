@@ -211,6 +211,40 @@ async fn two_movies_are_two_streams_each_with_its_own_tracks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_streams_with_sound_keep_each_its_own() {
+    let folder = tempfile::tempdir().expect("folder");
+    let tone = folder.path().join("tone.mp4");
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=s=320x180:r=25:d=3"])
+        .args(["-f", "lavfi", "-i", "sine=f=440:r=48000:d=3", "-pix_fmt", "yuv420p"])
+        .args(["-c:v", "libx264", "-g", "25", "-c:a", "aac", "-ac", "2"])
+        .arg(&tone)
+        .status();
+    assert!(made.expect("ffmpeg").success());
+    let second = tone.display().to_string();
+    let (_server, address) = server(&["--file", &movie(MOVIE), "--file", &second]);
+    let mut bunny = Viewer::watch(&address, Some("big-buck-bunny-480p-30s")).await;
+    let mut tones = Viewer::watch(&address, Some("tone")).await;
+    let all = tones.all().await;
+    let mut some = Vec::new();
+    while some.len() < 150 {
+        some.push(bunny.packet().await.expect("it is longer"));
+    }
+    for (file, got, whole) in [(tone, all, true), (sample(MOVIE), some, false)] {
+        let wanted = ffprobe::packets(&file);
+        for (video, index) in [(true, 0), (false, 1)] {
+            let (wanted, got) = track(&wanted, &got, video, index);
+            assert!(!got.is_empty() && got.len() <= wanted.len());
+            assert!(!whole || got.len() == wanted.len(), "{} of {}", got.len(), wanted.len());
+            for (number, (wanted, got)) in wanted.iter().zip(&got).enumerate() {
+                assert!((wanted.0 - got.0).abs() <= 1, "{number}: {} is not {}", got.0, wanted.0);
+                assert!(wanted.2 == got.2, "bytes of packet {number}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recording_holds_what_was_sent() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("city.mkv");
