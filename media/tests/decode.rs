@@ -1,6 +1,6 @@
 //! The sample movies decode completely, in order, to what ffmpeg makes of them.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod support;
 

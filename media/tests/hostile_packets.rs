@@ -1,6 +1,6 @@
 //! Whatever comes over the network as a packet: decoders neither panic nor grow, and go on.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod support;
 

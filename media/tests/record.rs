@@ -1,6 +1,6 @@
 //! Recordings hold what was written into them.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Movies by segments are the movies packet by packet, from any point, in any order.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Sound there and back.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod support;
 
