@@ -225,6 +225,48 @@ mod tests {
         assert!(worst_error(0, -50.0, 20_000, 4_000, 240) < 1_000.0);
     }
 
+    /// As [`worst_error`], with every third ping or so lost, over a way that is `delay` long there and
+    /// `back` long back; the error beyond what the asymmetry hides from everybody.
+    fn worst_error_with_loss(ppm: f64, delay: i64, back: i64, jitter: u64) -> f64 {
+        let remote = |t: i64| t + 7_000_000 + (t as f64 * ppm * 1e-6) as i64;
+        let mut noise = Lcg(11);
+        let mut filter = Filter::new();
+        let hidden = (delay - back) as f64 / 2.0;
+        let mut worst: f64 = 0.0;
+        for ping in 0..1200 {
+            let t = ping * 250_000;
+            let there = t + delay + noise.below(jitter);
+            let here = there + 30 + back + noise.below(jitter);
+            if noise.below(3) > 0 {
+                let pong = Pong {
+                    ping_sent_us: Stamp(t),
+                    received_us: Stamp(remote(there)),
+                    sent_us: Stamp(remote(there + 30)),
+                };
+                filter.add(&pong, Stamp(here));
+            }
+            let now = here.max(t + 250_000 - 1);
+            let Some(estimate) = filter.offset(Stamp(now)) else { continue };
+            if ping > 400 {
+                let error = (estimate.0 - (remote(now) - now)) as f64 - hidden;
+                worst = worst.max(error.abs());
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn skew_delay_jitter_and_loss_together_stay_below_a_millisecond_and_a_half() {
+        for ppm in [-50.0, 0.0, 50.0] {
+            for delay in [0, 10_000, 50_000, 200_000] {
+                let worst = worst_error_with_loss(ppm, delay, delay, 10_000);
+                assert!(worst < 1_500.0, "{ppm} ppm, {delay} us: {worst} us");
+            }
+            let worst = worst_error_with_loss(ppm, 60_000, 40_000, 10_000);
+            assert!(worst < 1_500.0, "{ppm} ppm, asymmetric: {worst} us");
+        }
+    }
+
     #[test]
     fn queues_on_the_way_are_seen_through() {
         assert!(worst_error(1_000_000, 10.0, 50_000, 10_000, 240) < 2_000.0);
