@@ -232,6 +232,7 @@ pub fn paint(shared: &Shared, drawn: &SyncSender<Drawn>, spare: &Receiver<Vec<u3
             }
             Next::Still(frame) => {
                 painter.current = Some(frame);
+                shared.stats.shown();
                 None
             }
         };
