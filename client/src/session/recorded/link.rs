@@ -192,7 +192,7 @@ impl Keeper {
 }
 
 /// Opens the recording on a new connection.
-async fn open(config: &Config) -> Result<Opened, SessionError> {
+pub(in super::super) async fn open(config: &Config) -> Result<Opened, SessionError> {
     let peer = Arc::new(Peer::new());
     let control = ControlTask::start(config, peer.clone());
     let mut dialled = dial(&config.address, Role::View, None, AGENT).await?;
@@ -211,7 +211,7 @@ async fn open(config: &Config) -> Result<Opened, SessionError> {
                 let got = other.kind();
                 return Err(failed(ConnError::OutOfOrder { got, expected: "Index" }));
             }
-            Ok(Err(error)) => return Err(explain(config, &peer, error).await),
+            Ok(Err(error)) => return Err(explain(config, &peer, error, true).await),
         }
     }
 }
