@@ -85,9 +85,9 @@ pub(super) async fn opened(rewind: &mut Option<Rewind>) -> Result<Entry, Option<
         Ok(Ok(opened)) => Ok(Entry::from_live(opened, from)),
         // A live stream is paused without any of it being kept: then it goes on with the present.
         Ok(Err(SessionError::NotRecorded { .. })) if paused => Err(None),
-        Ok(Err(SessionError::NotRecorded { address, stream })) => Err(Some(format!(
-            "'{stream}' can only be watched live: {address} keeps nothing of it (a relay with --dvr would)"
-        ))),
+        Ok(Err(SessionError::NotRecorded { stream, .. })) => {
+            Err(Some(format!("nothing of '{stream}' is kept (a relay with --dvr would)")))
+        }
         Ok(Err(error)) => Err(Some(format!("cannot go back: {error}"))),
         Err(_) => Err(Some("cannot go back".to_owned())),
     }
