@@ -2,8 +2,10 @@
 //!
 //! Four stamps a ping give an offset whose error is at most half the round trip. The filter keeps a
 //! minute of them and fits a line (offset and rate) through the quarter with the shortest round
-//! trips: a queue on the way only ever adds time. The estimate is slewed, never stepped, once it
-//! has settled. Pure: every moment is handed in.
+//! trips: a queue on the way only ever adds time. Once it has settled the estimate is slewed. It is
+//! stepped in one case: several pings in a row contradict it by more than their round trips allow,
+//! so one of the clocks has stood still (a laptop that slept: its monotonic clock slept, too) or is
+//! another one (the node was restarted). Pure: every moment is handed in.
 
 use std::collections::VecDeque;
 
@@ -20,6 +22,11 @@ const WINDOW_US: i64 = 60_000_000;
 const MOST: usize = 320;
 /// Fastest change of the applied offset: 500 ppm, what the ear does not hear as pitch.
 const SLEW: f64 = 500e-6;
+/// An error of the estimate beyond what a round trip explains, microseconds, that is not slewed away:
+/// it would take minutes.
+const BROKEN_US: f64 = 50_000.0;
+/// So many pings in a row have to say so.
+const BELIEVED: usize = 4;
 /// Fewest seconds of history before a rate is fitted: a slope over less is noise.
 const RATE_AFTER_US: i64 = 10_000_000;
 
@@ -34,6 +41,8 @@ struct Sample {
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     samples: VecDeque<Sample>,
+    /// The newest pings, if they contradict the others.
+    suspects: Vec<Sample>,
     fit: Option<Fit>,
     applied: Option<Applied>,
 }
@@ -70,7 +79,18 @@ impl Filter {
         let out = pong.received_us.us_since(pong.ping_sent_us) as f64;
         let back = pong.sent_us.us_since(now) as f64;
         let local_us = now.0;
-        self.samples.push_back(Sample { local_us, offset_us: (out + back) / 2.0, round_trip_us });
+        let sample = Sample { local_us, offset_us: (out + back) / 2.0, round_trip_us };
+        if self.contradicts(&sample) {
+            self.suspects.push(sample);
+            if self.suspects.len() < BELIEVED {
+                return;
+            }
+            self.samples = std::mem::take(&mut self.suspects).into();
+            self.applied = None;
+        } else {
+            self.suspects.clear();
+            self.samples.push_back(sample);
+        }
         while self.samples.len() > MOST
             || self.samples.front().is_some_and(|s| local_us.saturating_sub(s.local_us) > WINDOW_US)
         {
@@ -110,6 +130,14 @@ impl Filter {
     #[must_use]
     pub fn round_trip_us(&self) -> Option<i64> {
         self.samples.iter().map(|s| s.round_trip_us).min()
+    }
+
+    /// Whether a ping and what is believed cannot both be right.
+    fn contradicts(&self, sample: &Sample) -> bool {
+        let Some(fit) = self.fit.filter(|_| self.is_settled()) else { return false };
+        let elapsed_us = sample.local_us.saturating_sub(fit.at_us) as f64;
+        let allowed_us = sample.round_trip_us as f64 / 2.0 + fit.error_us + BROKEN_US;
+        (sample.offset_us - fit.offset_us - fit.rate * elapsed_us).abs() > allowed_us
     }
 
     fn refit(&mut self) {
@@ -197,31 +225,95 @@ mod tests {
         assert!(worst_error(0, -50.0, 20_000, 4_000, 240) < 1_000.0);
     }
 
+    /// As [`worst_error`], with every third ping or so lost, over a way that is `delay` long there and
+    /// `back` long back; the error beyond what the asymmetry hides from everybody.
+    fn worst_error_with_loss(ppm: f64, delay: i64, back: i64, jitter: u64) -> f64 {
+        let remote = |t: i64| t + 7_000_000 + (t as f64 * ppm * 1e-6) as i64;
+        let mut noise = Lcg(11);
+        let mut filter = Filter::new();
+        let hidden = (delay - back) as f64 / 2.0;
+        let mut worst: f64 = 0.0;
+        for ping in 0..1200 {
+            let t = ping * 250_000;
+            let there = t + delay + noise.below(jitter);
+            let here = there + 30 + back + noise.below(jitter);
+            if noise.below(3) > 0 {
+                let pong = Pong {
+                    ping_sent_us: Stamp(t),
+                    received_us: Stamp(remote(there)),
+                    sent_us: Stamp(remote(there + 30)),
+                };
+                filter.add(&pong, Stamp(here));
+            }
+            let now = here.max(t + 250_000 - 1);
+            let Some(estimate) = filter.offset(Stamp(now)) else { continue };
+            if ping > 400 {
+                let error = (estimate.0 - (remote(now) - now)) as f64 - hidden;
+                worst = worst.max(error.abs());
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn skew_delay_jitter_and_loss_together_stay_below_a_millisecond_and_a_half() {
+        for ppm in [-50.0, 0.0, 50.0] {
+            for delay in [0, 10_000, 50_000, 200_000] {
+                let worst = worst_error_with_loss(ppm, delay, delay, 10_000);
+                assert!(worst < 1_500.0, "{ppm} ppm, {delay} us: {worst} us");
+            }
+            let worst = worst_error_with_loss(ppm, 60_000, 40_000, 10_000);
+            assert!(worst < 1_500.0, "{ppm} ppm, asymmetric: {worst} us");
+        }
+    }
+
     #[test]
     fn queues_on_the_way_are_seen_through() {
         assert!(worst_error(1_000_000, 10.0, 50_000, 10_000, 240) < 2_000.0);
     }
 
-    #[test]
-    fn once_settled_the_offset_never_steps() {
+    /// Pings every 250 ms, `round_trip` long, of a peer that is `offset(t)` off; gives the estimate
+    /// after each.
+    fn follow(offset: impl Fn(i64) -> i64, round_trip: i64, pings: i64) -> Vec<i64> {
         let mut filter = Filter::new();
-        let mut last: Option<i64> = None;
-        for i in 0..400i64 {
-            let t = i * 250_000;
-            // The peer's clock is stepped by a second half way through.
-            let offset = if i < 200 { 0 } else { 1_000_000 };
-            let pong = Pong {
-                ping_sent_us: Stamp(t),
-                received_us: Stamp(t + 100 + offset),
-                sent_us: Stamp(t + 100 + offset),
-            };
-            filter.add(&pong, Stamp(t + 200));
-            let now = filter.offset(Stamp(t + 200)).expect("has a pong").0;
-            if let Some(last) = last {
-                assert!((now - last).abs() <= 126, "stepped by {} us", now - last);
-            }
-            last = Some(now);
+        (0..pings)
+            .map(|i| {
+                let t = i * 250_000;
+                let there = Stamp(t + round_trip / 2 + offset(t));
+                let pong = Pong { ping_sent_us: Stamp(t), received_us: there, sent_us: there };
+                filter.add(&pong, Stamp(t + round_trip));
+                filter.offset(Stamp(t + round_trip)).expect("has a pong").0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn once_settled_noise_is_slewed_and_never_stepped() {
+        // Half way through the way back becomes 30 ms longer: it looks like an offset, and may be.
+        let off = |t: i64| if t < 50_000_000 { 0 } else { 30_000 };
+        let estimates = follow(off, 200, 400);
+        for pair in estimates.windows(2) {
+            assert!((pair[1] - pair[0]).abs() <= 126, "stepped by {} us", pair[1] - pair[0]);
         }
+    }
+
+    #[test]
+    fn a_laptop_that_slept_an_hour_is_right_again_within_some_pings() {
+        const HOUR: i64 = 3_600_000_000;
+        for round_trip in [200, 400_000] {
+            let slept = |t: i64| if t < 50_000_000 { 0 } else { HOUR };
+            let estimates = follow(slept, round_trip, 400);
+            assert!(estimates[199].abs() < 100, "before: {}", estimates[199]);
+            let after = estimates[200 + BELIEVED] - HOUR;
+            assert!(after.abs() < 100, "{after} us off after {BELIEVED} pings");
+            assert!((estimates[399] - HOUR).abs() < 100);
+        }
+    }
+
+    #[test]
+    fn one_mad_answer_changes_nothing() {
+        let once = |t: i64| if t == 50_000_000 { 3_600_000_000 } else { 0 };
+        assert!(follow(once, 200, 400).iter().all(|estimate| estimate.abs() < 200));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! message   what a body says: hello, describe, packet, gap, clock, ...
 //! stream    what a stream is: its name, tracks, codecs, picture and sound
 //! recording index, segments and digests of what can be watched from any point
+//! room      watching together: timeline, members, chat
 //! packet    one coded frame of one track, with its times
 //! close     why a connection ended: stable numbers and a sentence
 //! limits    every bound of the wire, in one place
@@ -31,6 +32,7 @@ pub mod packet;
 pub mod recording;
 #[cfg(feature = "conn")]
 pub mod retry;
+pub mod room;
 pub mod stream;
 pub mod time;
 

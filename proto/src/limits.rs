@@ -50,6 +50,25 @@ pub const FETCHES: usize = 8;
 /// Largest poster picture, bytes of JPEG.
 pub const POSTER: usize = 60 << 10;
 
+/// Longest name of a member of a room, bytes of UTF-8.
+pub const MEMBER: usize = 40;
+/// Shortest and longest PIN of a room, bytes of UTF-8.
+pub const PIN: std::ops::RangeInclusive<usize> = 4..=64;
+/// Longest sealed line, bytes: a text and its tag.
+pub const SEALED: usize = TEXT + 16;
+/// Most members of a room.
+pub const MEMBERS: usize = 200;
+/// Most who wait before a room's door.
+pub const KNOCKS: usize = 32;
+/// Most lines in one message.
+pub const LINES: usize = 64;
+/// Most rooms in a list.
+pub const ROOMS: usize = 1000;
+/// Slowest and fastest speed, thousandths of the film's own.
+pub const SPEED: std::ops::RangeInclusive<u16> = 500..=2000;
+/// Longest delay of a live room, microseconds.
+pub const ROOM_DELAY_US: i64 = 30_000_000;
+
 /// A peer has this long to say its whole hello.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::LENGTH_PREFIX;
 use crate::recording::{Fetch, Index, NoSegment, Open, Poster, PosterWanted, Segment};
+use crate::room::{
+    self, CreateRoom, EnterRoom, Entered, Knock, LeftRoom, Line, Members, Refused, Remote, Report,
+    RoomAct, RoomLine, Say, Timeline,
+};
 use crate::stream::{OutOfBounds, check, fitting_text, is_valid_text};
 use crate::time::Stamp;
 use crate::{CloseCode, MAGIC, Packet, StreamDescription, StreamInfo, VERSIONS, limits};
@@ -63,6 +67,40 @@ pub enum Message {
     PosterWanted(PosterWanted),
     /// Control: the answer to it.
     Poster(Poster),
+    /// Control: asks which rooms there are.
+    ListRooms,
+    /// Control: the rooms that are not private.
+    Rooms(Vec<RoomLine>),
+    /// Control: makes a room.
+    CreateRoom(CreateRoom),
+    /// Control: enters a room.
+    EnterRoom(EnterRoom),
+    /// Control: leaves it. Answered by [`Message::LeftRoom`].
+    LeaveRoom,
+    /// Control: the host was asked to open.
+    Knocking,
+    /// Control: one is in a room.
+    Entered(Entered),
+    /// Control: what was asked for is not done.
+    Refused(Refused),
+    /// Control: the room's timeline changes.
+    Timeline(Timeline),
+    /// Control: who is in the room, whenever that changes, and how it goes for them.
+    Members(Members),
+    /// Control: what was said or happened.
+    Lines(Vec<Line>),
+    /// Control: uses the room's remote control.
+    Remote(Remote),
+    /// Control: how it goes.
+    Report(Report),
+    /// Control: says something to the others.
+    Say(Say),
+    /// Control: what concerns the host.
+    RoomAct(RoomAct),
+    /// Control: all who stand before the door, to the host.
+    Knocks(Vec<Knock>),
+    /// Control: one is no longer in the room.
+    LeftRoom(LeftRoom),
 }
 
 /// See [`Message::Hello`].
@@ -326,14 +364,33 @@ impl Message {
             Self::NoSegment(_) => "NoSegment",
             Self::PosterWanted(_) => "PosterWanted",
             Self::Poster(_) => "Poster",
+            Self::ListRooms => "ListRooms",
+            Self::Rooms(_) => "Rooms",
+            Self::CreateRoom(_) => "CreateRoom",
+            Self::EnterRoom(_) => "EnterRoom",
+            Self::LeaveRoom => "LeaveRoom",
+            Self::Knocking => "Knocking",
+            Self::Entered(_) => "Entered",
+            Self::Refused(_) => "Refused",
+            Self::Timeline(_) => "Timeline",
+            Self::Members(_) => "Members",
+            Self::Lines(_) => "Lines",
+            Self::Remote(_) => "Remote",
+            Self::Report(_) => "Report",
+            Self::Say(_) => "Say",
+            Self::RoomAct(_) => "RoomAct",
+            Self::Knocks(_) => "Knocks",
+            Self::LeftRoom(_) => "LeftRoom",
         }
     }
 
     fn limit(&self) -> usize {
         match self {
-            Self::Packet(_) | Self::Describe(_) | Self::Catalog(_) | Self::Index(_) => {
-                limits::MESSAGE
-            }
+            Self::Packet(_)
+            | Self::Describe(_)
+            | Self::Catalog(_)
+            | Self::Index(_)
+            | Self::Rooms(_) => limits::MESSAGE,
             Self::Hello(_) => limits::HELLO,
             _ => limits::CONTROL,
         }
@@ -369,6 +426,18 @@ impl Message {
                 check("a stream's name", is_valid_text(&poster.stream))?;
                 check("a poster", poster.jpeg.len() <= limits::POSTER)
             }
+            Self::Rooms(rooms) => room::validate_rooms(rooms),
+            Self::CreateRoom(create) => create.validate(),
+            Self::EnterRoom(enter) => enter.validate(),
+            Self::Entered(entered) => entered.validate(),
+            Self::Refused(refused) => refused.validate(),
+            Self::Timeline(timeline) => timeline.validate(),
+            Self::Members(members) => members.validate(),
+            Self::Lines(lines) => room::validate_lines(lines),
+            Self::Remote(remote) => remote.validate(),
+            Self::Say(say) => say.validate(),
+            Self::Knocks(knocks) => room::validate_knocks(knocks),
+            Self::LeftRoom(left) => left.validate(),
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@
 //! display  a private X display: screenshots, keys
 //! sound    a private sound server and what is played on it
 //! lip_sync how far apart flash and beep are on both
+//! step     how far apart several players are
 //! ```
 
 pub mod display;
@@ -16,6 +17,7 @@ pub mod lip_sync;
 pub mod process;
 pub mod recorded;
 pub mod sound;
+pub mod step;
 pub mod viewer;
 
 use std::path::PathBuf;

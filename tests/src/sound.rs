@@ -10,7 +10,21 @@ use crate::process::Process;
 /// Samples a second of everything here.
 pub const RATE: usize = 48_000;
 
-/// A sound server with one sound card that nobody hears. Needs PulseAudio.
+/// Most cards of one server.
+pub const MOST_CARDS: usize = PLACES.len();
+/// The channels of its sink.
+const PLACES: [&str; 8] = [
+    "front-left",
+    "front-right",
+    "rear-left",
+    "rear-right",
+    "front-center",
+    "lfe",
+    "side-left",
+    "side-right",
+];
+
+/// A sound server with a sound card that nobody hears. Needs PulseAudio.
 #[derive(Debug)]
 pub struct Sound {
     _server: Process,
@@ -22,6 +36,7 @@ pub struct Sound {
 pub struct Recording {
     process: Process,
     path: std::path::PathBuf,
+    channels: usize,
 }
 
 impl Sound {
@@ -31,17 +46,45 @@ impl Sound {
     /// When there is no PulseAudio.
     #[must_use]
     pub fn start() -> Self {
+        Self::with_cards(1)
+    }
+
+    /// Starts one with several sound cards, `card1` and so on, which one ear hears at once: they are
+    /// the channels of one sink, so that what is recorded of them is aligned to the sample.
+    ///
+    /// # Panics
+    /// As [`Sound::start`]; when there are to be more than [`MOST_CARDS`].
+    #[must_use]
+    pub fn with_cards(cards: usize) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let socket = folder.path().join("socket").display().to_string();
         let mut command = Command::new("pulseaudio");
+        let channels = if cards > 1 { cards } else { 2 };
+        let map = PLACES[..channels].join(",");
         command
             .env("HOME", folder.path())
             .env("XDG_RUNTIME_DIR", folder.path())
             .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"])
             .args(["--disable-shm", "--log-level=error"])
             // Without rewinds the card starts at once, as real ones do.
-            .args(["-L", "module-null-sink sink_name=card rate=48000 channels=2 norewinds=1"])
-            .args(["-L", &format!("module-native-protocol-unix auth-anonymous=1 socket={socket}")]);
+            .args(["-L", &format!("module-native-protocol-unix auth-anonymous=1 socket={socket}")])
+            .args([
+                "-L",
+                &format!(
+                    "module-null-sink sink_name=card rate=48000 channels={channels} channel_map={map} \
+                     norewinds=1"
+                ),
+            ]);
+        for (card, place) in PLACES[..channels].iter().enumerate().filter(|_| cards > 1) {
+            let name = card + 1;
+            command.args([
+                "-L",
+                &format!(
+                    "module-remap-sink sink_name=card{name} master=card channels=1 \
+                     channel_map={place} master_channel_map={place} remix=no"
+                ),
+            ]);
+        }
         let server = Process::spawn("pulseaudio", command);
         eventually("the sound server", || std::fs::exists(&socket).ok()?.then_some(()));
         Self { _server: server, folder }
@@ -53,22 +96,61 @@ impl Sound {
         format!("unix:{}", self.folder.path().join("socket").display())
     }
 
+    /// Waits until a program plays, and gives it a card of its own: 1 and so on.
+    ///
+    /// # Panics
+    /// When it never plays, or there is no such card.
+    pub fn give_card(&self, player: &Process, card: usize) {
+        let input = eventually("something is played", || {
+            let inputs = self.pactl(&["list", "sink-inputs"]);
+            let id = format!("application.process.id = \"{}\"", player.id());
+            let block = inputs.split("Sink Input #").find(|block| block.contains(&id))?;
+            block.lines().next().map(|number| number.trim().to_owned())
+        });
+        self.pactl(&["move-sink-input", &input, &format!("card{card}")]);
+    }
+
+    fn pactl(&self, args: &[&str]) -> String {
+        let output = Command::new("pactl")
+            .env("PULSE_SERVER", self.address())
+            .env("LC_ALL", "C")
+            .args(args)
+            .output()
+            .expect("pactl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Records what is played from now on.
     ///
     /// # Panics
     /// When there is no `parec`.
     #[must_use]
     pub fn record(&self) -> Recording {
+        self.record_channels(1)
+    }
+
+    /// Records so many cards at once, a channel each.
+    ///
+    /// # Panics
+    /// As [`Sound::record`].
+    #[must_use]
+    pub fn record_channels(&self, channels: usize) -> Recording {
         let path = self.folder.path().join("recording.raw");
         let mut command = Command::new("parec");
         command
             .env("PULSE_SERVER", self.address())
-            .args(["--device=card.monitor", "--format=s16le", "--rate=48000", "--channels=1"])
+            .args(["--device=card.monitor", "--format=s16le", "--rate=48000"])
+            .arg(format!("--channels={channels}"))
             .args(["--latency-msec=10", "--file-format=raw"])
             .arg(&path);
+        if channels > 1 {
+            command
+                .args(["--no-remix", &format!("--channel-map={}", PLACES[..channels].join(","))]);
+        }
         let process = Process::spawn("parec", command);
         eventually("the recording", || std::fs::metadata(&path).ok().filter(|m| m.len() > 0));
-        Recording { process, path }
+        Recording { process, path, channels }
     }
 }
 
@@ -82,6 +164,20 @@ impl Recording {
         let bytes = std::fs::read(&self.path).expect("recording");
         let sample = |b: &[u8]| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0;
         bytes.chunks_exact(2).map(sample).collect()
+    }
+
+    /// What was heard of each card so far; all are aligned to the sample.
+    ///
+    /// # Panics
+    /// As [`Recording::heard`].
+    #[must_use]
+    pub fn heard_each(&self) -> Vec<Vec<f32>> {
+        let heard = self.heard();
+        let of = |card| heard.iter().skip(card).step_by(self.channels).copied().collect();
+        let mut each: Vec<Vec<f32>> = (0..self.channels).map(of).collect();
+        let shortest = each.iter().map(Vec::len).min().unwrap_or(0);
+        each.iter_mut().for_each(|samples| samples.truncate(shortest));
+        each
     }
 
     /// Ends the recording.

@@ -2,6 +2,8 @@
 //! said.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+mod rooms;
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
@@ -23,6 +25,12 @@ use proto::{
 /// The golden messages with the names of their files in `samples/wire/`. Every kind is here, and
 /// both forms of each optional field.
 pub(crate) fn golden() -> Vec<(&'static str, Message)> {
+    let mut all = golden_streams();
+    all.extend(rooms::golden());
+    all
+}
+
+fn golden_streams() -> Vec<(&'static str, Message)> {
     vec![
         ("00-hello", Message::hello(Role::View, None, "instep/0.1.0")),
         (
@@ -257,6 +265,7 @@ pub(crate) fn any_message() -> BoxedStrategy<Message> {
         text().prop_map(|stream| Message::PosterWanted(PosterWanted { stream })),
         (text(), vec(any::<u8>(), 0..2000))
             .prop_map(|(stream, jpeg)| Message::Poster(Poster { stream, jpeg: jpeg.into() })),
+        rooms::any_message(),
     ]
     .boxed()
 }
