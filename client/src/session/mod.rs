@@ -27,6 +27,8 @@ use tokio::sync::{Notify, mpsc};
 
 pub use error::SessionError;
 
+use control::{ControlTask, Peer};
+
 use crate::cue::Cue;
 use crate::progress::Progress;
 use crate::timeline::{PeerClock, Schedule};
@@ -172,17 +174,20 @@ pub async fn run(
     quit: Arc<Notify>,
 ) -> Result<(), SessionError> {
     let mut config = config.clone();
+    let peer = Arc::new(Peer::new());
+    let _control = ControlTask::start(&config, peer.clone());
     let mut backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
     let mut ever_described = false;
     let quit = quit.notified();
     tokio::pin!(quit);
     loop {
         let mut described = false;
-        let watched = view::watch(&config, sink, commands, &mut described, quit.as_mut()).await;
+        let watched =
+            view::watch(&config, &peer, sink, commands, &mut described, quit.as_mut()).await;
         ever_described |= described;
         let outcome = match watched {
             Ok(view::Outcome::Recorded(entry)) => {
-                Ok(recorded::run(&config, sink, commands, *entry, quit.as_mut()).await)
+                Ok(recorded::run(&config, &peer, sink, commands, *entry, quit.as_mut()).await)
             }
             Ok(view::Outcome::Left(left)) => Ok(left),
             Err(error) => Err(error),

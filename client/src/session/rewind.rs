@@ -3,11 +3,14 @@
 //! What is kept is opened on a connection of its own while the stream goes on: where nothing is kept,
 //! nobody misses a picture.
 
+use std::sync::Arc;
+
 use proto::StreamDescription;
 use proto::conn::now;
 use proto::time::Stamp;
 use tokio::task::JoinHandle;
 
+use super::control::Peer;
 use super::recorded::{Entry, link};
 use super::view::Opened;
 use super::{COMMANDS, Command, Config, SessionError};
@@ -39,6 +42,7 @@ impl Rewind {
     /// live stream.
     pub(super) fn start(
         config: &Config,
+        peer: &Arc<Peer>,
         described: &StreamDescription,
         shown_us: Option<i64>,
         command: Command,
@@ -51,8 +55,9 @@ impl Rewind {
         let described = described.clone();
         let stream = config.stream.clone().or_else(|| Some(described.name.clone()));
         let config = Config { stream, ..config.clone() };
+        let peer = peer.clone();
         back.then(|| Self {
-            opening: Opening(tokio::spawn(async move { link::open(&config).await })),
+            opening: Opening(tokio::spawn(async move { link::open(&config, &peer).await })),
             from: FromLive { at: now(), described, shown_us, commands: vec![command] },
         })
     }

@@ -9,7 +9,6 @@ use proto::conn::{ConnError, Reader, Writer, now};
 use proto::dial::{Dialled, dial};
 use proto::message::Subscribe;
 use proto::recording::{Index, Open};
-use proto::retry::Backoff;
 use proto::time::{Stamp, micros};
 use proto::{CloseCode, Message, Role, StreamDescription};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -47,23 +46,18 @@ pub(super) struct Opened {
     pub(super) writer: Writer<OwnedWriteHalf>,
     /// What there is of it.
     pub(super) index: Index,
-    /// Whether the server lives.
-    pub(super) peer: Arc<Peer>,
-    /// Keeps that known.
-    pub(super) _control: ControlTask,
 }
 
 /// Dials, subscribes, and feeds `sink` until the stream is over or the connection fails.
 /// `described` becomes true once the stream was seen.
 pub(super) async fn watch(
     config: &Config,
+    peer: &Arc<Peer>,
     sink: &mut impl Sink,
     commands: &mut mpsc::Receiver<Command>,
     described: &mut bool,
     quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Outcome, SessionError> {
-    let peer = Arc::new(Peer::new());
-    let control = ControlTask::start(config, peer.clone());
     let mut quit = quit;
     let dialled = tokio::select! {
         dialled = dial(&config.address, Role::View, None, AGENT) => dialled,
@@ -80,20 +74,20 @@ pub(super) async fn watch(
     // What was typed while nothing was there is not meant for what is there now.
     while commands.try_recv().is_ok() {}
     let (stream, rewind) = (None, None);
-    let mut view = View { config, sink, peer: &peer, described, silent_ok: false, stream, rewind };
+    let mut view = View { config, sink, peer, described, silent_ok: false, stream, rewind };
     let result = tokio::select! {
         result = view.listen(&mut reader, commands) => result,
         () = quit => Ok(Heard::Quit),
     };
     let outcome = match result {
         Ok(Heard::Index(index)) => {
-            let opened = Opened { reader, writer, index, peer, _control: control };
+            let opened = Opened { reader, writer, index };
             return Ok(Outcome::Recorded(Box::new(Entry::start(opened))));
         }
         Ok(Heard::End) => Outcome::Left(Left::Over),
         Ok(Heard::Quit) => Outcome::Left(Left::Quit),
         Ok(Heard::Back(entry)) => Outcome::Recorded(entry),
-        Err(error) => return Err(explain(config, &peer, error, config.start_us.is_some()).await),
+        Err(error) => return Err(explain(config, error, config.start_us.is_some()).await),
     };
     let goodbye = Message::close(CloseCode::Done, "");
     let _ = timeout(GOODBYE, writer.write(&goodbye)).await;
@@ -118,18 +112,14 @@ pub(super) fn lost(config: &Config, error: ConnError) -> SessionError {
 
 /// Turns a refusal that a list of streams explains into one that carries it. `recorded`: a recording
 /// was asked for.
-pub(super) async fn explain(
-    config: &Config,
-    peer: &Peer,
-    error: ConnError,
-    recorded: bool,
-) -> SessionError {
+pub(super) async fn explain(config: &Config, error: ConnError, recorded: bool) -> SessionError {
     let ConnError::Closed { code: Some(code), .. } = &error else { return lost(config, error) };
     let code = *code;
     if !matches!(code, CloseCode::NoSuchStream | CloseCode::AmbiguousStream) {
         return lost(config, error);
     }
-    let offered = timeout(CATALOG_PATIENCE, peer.catalog()).await.unwrap_or_default();
+    let offered = timeout(CATALOG_PATIENCE, control::catalog(&config.address)).await;
+    let offered = offered.ok().and_then(Result::ok).unwrap_or_default();
     let address = config.address.clone();
     let is_there = |name: &String| offered.iter().any(|stream| stream.name == *name);
     if code == CloseCode::AmbiguousStream {
@@ -166,7 +156,7 @@ pub(super) fn check_silence(
 struct View<'a, S> {
     config: &'a Config,
     sink: &'a mut S,
-    peer: &'a Peer,
+    peer: &'a Arc<Peer>,
     described: &'a mut bool,
     /// The source is away: packets are not to be expected.
     silent_ok: bool,
@@ -222,7 +212,7 @@ impl<S: Sink> View<'_, S> {
             self.rewind = rewind.then(command).then_some(rewind);
         } else if let Some(stream) = &self.stream {
             let shown_us = self.sink.shown_us();
-            self.rewind = Rewind::start(self.config, stream, shown_us, command);
+            self.rewind = Rewind::start(self.config, self.peer, stream, shown_us, command);
         }
     }
 
@@ -265,22 +255,5 @@ impl<S: Sink> View<'_, S> {
             _ => return out_of_order("a packet"),
         }
         Ok(None)
-    }
-}
-
-/// The control connection's task; ends with the view it serves.
-pub(super) struct ControlTask(tokio::task::JoinHandle<()>);
-
-impl ControlTask {
-    pub(super) fn start(config: &Config, peer: Arc<Peer>) -> Self {
-        let address = config.address.clone();
-        let backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
-        Self(tokio::spawn(async move { control::keep(&address, &peer, backoff).await }))
-    }
-}
-
-impl Drop for ControlTask {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

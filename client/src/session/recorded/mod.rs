@@ -19,6 +19,7 @@ mod trouble;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::conn::now;
@@ -27,6 +28,7 @@ use proto::time::Stamp;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::control::Peer;
 use super::rewind::FromLive;
 use super::view::Opened;
 use super::{Command, Config, Event, Left, SessionError, Sink};
@@ -60,6 +62,7 @@ impl Entry {
 /// Plays an open recording until it is over, caught up with, or `quit` comes.
 pub(super) async fn run(
     config: &Config,
+    peer: &Arc<Peer>,
     sink: &mut impl Sink,
     commands: &mut mpsc::Receiver<Command>,
     entry: Entry,
@@ -67,7 +70,7 @@ pub(super) async fn run(
 ) -> Left {
     let Entry { opened, from } = entry;
     let index = opened.index.clone();
-    let mut link = Link::start(config, opened);
+    let mut link = Link::start(config, peer, opened);
     let mut show = Show::new(config, sink, index);
     let mut left = show.enter(config, from);
     let mut tick = interval(TICK);
