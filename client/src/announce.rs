@@ -36,7 +36,7 @@ impl Announcer {
         {
             remark(reason);
         }
-        if status.word != self.told.word {
+        if status.words != self.told.words {
             remark(&status.word);
         }
         self.told = status.clone();

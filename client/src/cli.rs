@@ -27,10 +27,11 @@ const LONGEST_BUFFER_S: u32 = 3600;
 
 /// Watches a stream: picture in a window, sound alongside.
 ///
-/// Keys in the window: space pauses (a live stream goes on live, a recording where it was), m mutes,
-/// up and down turn the volume, i shows codec, size, rates, latency, drops and buffer, q or Esc
-/// leaves. In a recording, left and right go 10 s back and ahead, home and end to its start and
-/// near its end, the square brackets play it slower and faster.
+/// Keys in the window: space pauses, m mutes, up and down turn the volume, i shows codec, size,
+/// rates, latency, drops and buffer, q or Esc leaves. In a recording, and in a live stream of which a
+/// relay keeps some (--dvr), left and right go 10 s back and ahead, home to the start of what there
+/// is, end near the end of a recording or back to the present, space goes on where it was, and the
+/// square brackets play slower and faster. A live stream of which nothing is kept goes on live.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "client", version, after_help = AFTER_HELP)]
 pub struct Args {

@@ -29,6 +29,11 @@ impl Continuity {
         new
     }
 
+    /// What comes next need not follow what came last.
+    pub fn forget(&mut self) {
+        self.next = None;
+    }
+
     /// A packet with this sequence number came.
     pub fn packet(&mut self, sequence: u64) -> Step {
         let step = match self.next {
@@ -53,6 +58,8 @@ mod tests {
         let steps = [40, 41, 45, 44, 45, 46].map(|s| continuity.packet(s));
         use Step::{Hole, Next, Seen};
         assert_eq!(steps, [Next, Next, Hole(3), Seen, Seen, Next]);
+        continuity.forget();
+        assert_eq!([9, 8].map(|s| continuity.packet(s)), [Next, Seen]);
     }
 
     #[test]

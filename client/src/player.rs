@@ -29,8 +29,8 @@ pub struct Player {
     last: Option<Stamp>,
     /// How a recording is played; `None` for live streams.
     cue: Option<Cue>,
-    /// Packets of a recording from this number on were not here before: they are counted, and
-    /// recorded. What is seen again is not.
+    /// Packets from this number on were not here before: they are counted, and recorded. What is
+    /// seen again is not.
     fresh: u64,
 }
 
@@ -50,6 +50,21 @@ impl Player {
             last: None,
             cue: None,
             fresh: 0,
+        }
+    }
+
+    /// A live stream was described. It may be the past of it that was played up to now.
+    fn live(&mut self, description: StreamDescription) {
+        let was_past = self.cue.take().is_some();
+        if was_past {
+            // What comes begins at a key frame that may have been here before.
+            self.continuity.forget();
+            self.last = None;
+            *self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.describe(description, State::Playing);
+        if was_past {
+            self.cut(0);
         }
     }
 
@@ -93,8 +108,16 @@ impl Player {
     fn cue(&mut self, cue: Cue) {
         self.cue = Some(cue);
         self.last = None;
-        self.shared.desk.cut(cue.number);
-        self.shared.stage.cut(cue.number);
+        // A live stream that was paused stands by the cue from here on.
+        self.shared.stage.set_paused(false);
+        self.shared.desk.set_paused(false);
+        self.cut(cue.number);
+    }
+
+    /// What was fed is void; what is wanted has this number.
+    fn cut(&self, number: u64) {
+        self.shared.desk.cut(number);
+        self.shared.stage.cut(number);
         let description = self.description.clone();
         if let Some((_, track, _)) = description.as_deref().and_then(|d| d.video()) {
             self.shared.video.restart(Arc::new(track.clone()));
@@ -113,8 +136,7 @@ impl Player {
         let backlog = header.pts_us < cue.position_us;
         let ahead_us = self.shared.schedule.due(captured).us_since(now());
         self.last = self.last.max(Some(cue.captured(over_us)));
-        if header.sequence >= self.fresh {
-            self.fresh = header.sequence.saturating_add(1);
+        if self.is_fresh(header.sequence) {
             self.shared.stats.received(Received {
                 bytes: packet.payload.len(),
                 transit_us: None,
@@ -129,6 +151,13 @@ impl Player {
         // While it stands still there is nothing to be heard.
         let silent = cue.stands() && !self.shared.headless;
         self.hand_on(timed, silent);
+    }
+
+    /// Whether a packet is here for the first time.
+    fn is_fresh(&mut self, sequence: u64) -> bool {
+        let fresh = sequence >= self.fresh;
+        self.fresh = self.fresh.max(sequence.saturating_add(1));
+        fresh
     }
 
     fn hand_on(&self, timed: Timed, silent: bool) {
@@ -155,16 +184,18 @@ impl Player {
         }
         let arrived = now();
         let arrival = self.timeline.packet(&packet.header, clock, arrived);
-        self.shared.stats.received(Received {
-            bytes: packet.payload.len(),
-            transit_us: arrival.transit_us,
-            ahead_us: self.shared.schedule.due(arrival.captured).us_since(arrived),
-            late: arrival.late,
-        });
         let over = arrival.captured.plus_us(i64::from(packet.header.duration_us));
         self.last = self.last.max(Some(over));
-        if let Some(record) = &self.record {
-            record.packet(packet.clone());
+        if self.is_fresh(packet.header.sequence) {
+            self.shared.stats.received(Received {
+                bytes: packet.payload.len(),
+                transit_us: arrival.transit_us,
+                ahead_us: self.shared.schedule.due(arrival.captured).us_since(arrived),
+                late: arrival.late,
+            });
+            if let Some(record) = &self.record {
+                record.packet(packet.clone());
+            }
         }
         // What lies before the beginning (of a movie that was trimmed) is only decoded.
         let backlog = arrival.backlog || packet.header.pts_us < 0;
@@ -190,7 +221,7 @@ impl Sink for Player {
     fn event(&mut self, event: Event) {
         match event {
             Event::Subscribed => self.timeline.joined(now()),
-            Event::Describe(description) => self.describe(description, State::Playing),
+            Event::Describe(description) => self.live(description),
             Event::Open(description) => self.describe(description, State::Buffering),
             Event::Packet(packet, clock) => self.packet(packet, clock),
             Event::Gap(_) => {
@@ -205,7 +236,10 @@ impl Sink for Player {
                 *place = Some(progress);
             }
             Event::Buffering(reason) => self.state(State::Buffering, reason),
-            Event::Word(word) => self.shared.board.update(|status| status.word = word),
+            Event::Word(word) => self.shared.board.update(|status| {
+                status.word = word;
+                status.words += 1;
+            }),
             Event::AllFed => self.finish(),
             Event::Held(reason) => self.state(State::Held, reason),
             Event::Resumed => self.state(State::Playing, String::new()),
@@ -230,6 +264,10 @@ impl Sink for Player {
 
     fn shows_still(&self) -> bool {
         !self.shared.headless
+    }
+
+    fn shown_us(&self) -> Option<i64> {
+        self.timeline.shown_us(now())
     }
 }
 
@@ -335,6 +373,24 @@ mod tests {
         // Another run: everything anew.
         tell(&mut player, [Event::Describe(description(2)), packet(0, 0, true)]);
         assert_eq!(waiting(&shared.video), ["start", "0"]);
+    }
+
+    #[test]
+    fn back_and_to_live_again_everything_is_decoded_anew_and_counted_once() {
+        let (mut player, shared) = player();
+        tell(&mut player, [Event::Describe(description(1)), packet(0, 0, true)]);
+        tell(&mut player, (1..10).map(|number| packet(number, 0, false)));
+        let cue = Cue { number: 5, position_us: 0, captured: now(), rate: 1.0 };
+        tell(&mut player, [Event::Cue(cue), packet(0, 0, true), packet(1, 0, false)]);
+        assert_eq!(waiting(&shared.video), ["start", "0", "1"]);
+        assert!(shared.stage.wants(5) && !shared.stage.wants(0));
+        // The key frame has been here, and what follows needs it.
+        tell(&mut player, [Event::Subscribed, Event::Describe(description(1))]);
+        tell(&mut player, [packet(5, 0, true), packet(6, 0, false), packet(12, 0, true)]);
+        assert_eq!(waiting(&shared.video), ["start", "5", "6", "12"]);
+        assert!(shared.stage.wants(0) && shared.progress().is_none());
+        let Snapshot { packets, packets_missing, .. } = shared.summary();
+        assert_eq!((packets, packets_missing), (11, 5));
     }
 
     #[test]

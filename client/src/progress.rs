@@ -19,6 +19,8 @@ pub struct Progress {
     pub rate: f64,
     /// The user holds it.
     pub paused: bool,
+    /// It is the past of a live stream, whose time 0 was captured then, on our clock.
+    pub live: Option<Stamp>,
 }
 
 impl Progress {
@@ -27,6 +29,13 @@ impl Progress {
     pub fn position_us(&self, now: Stamp, delay_us: i64) -> i64 {
         let position_us = self.cue.position_us(now, delay_us).saturating_sub(self.start_us);
         position_us.clamp(0, self.duration_us.max(0))
+    }
+
+    /// How far behind the present of the live stream that is that it is of; `None` for others.
+    #[must_use]
+    pub fn behind_us(&self, now: Stamp, delay_us: i64) -> Option<i64> {
+        let present_us = now.us_since(self.live?).saturating_sub(delay_us);
+        Some(present_us.saturating_sub(self.cue.position_us(now, delay_us)).max(0))
     }
 }
 
@@ -135,8 +144,13 @@ mod tests {
             buffered_us: 0,
             rate: 1.0,
             paused: false,
+            live: None,
         };
         assert_eq!(progress.position_us(Stamp(2_000_000), 500_000), 5_500_000);
         assert_eq!(progress.position_us(Stamp(i64::MAX), 0), 10_000_000);
+        assert_eq!(progress.behind_us(Stamp(2_000_000), 500_000), None);
+        let live = Progress { live: Some(Stamp(-20_000_000)), ..progress };
+        // Shown live: 21.5 s.
+        assert_eq!(live.behind_us(Stamp(2_000_000), 500_000), Some(15_000_000));
     }
 }

@@ -104,6 +104,7 @@ impl Shared {
             duration_s: seconds(progress.duration_us),
             rate: Some(if progress.cue.stands() { 0.0 } else { progress.cue.rate }),
             buffered_s: seconds(progress.buffered_us.saturating_sub(position_us).max(0)),
+            behind_s: progress.behind_us(now(), self.schedule.delay_us()).and_then(seconds),
             latency_ms: None,
             ..snapshot
         }
@@ -147,6 +148,8 @@ pub struct Status {
     pub undecodable: Option<String>,
     /// What was said last of a recording, for people.
     pub word: String,
+    /// How many such words there were.
+    pub words: u64,
     /// Everything received is decoded: pictures and sound.
     pub decoded: (bool, bool),
     /// A signal asked the player to end.

@@ -133,6 +133,12 @@ impl Stage {
         self.room.notify_all();
     }
 
+    /// Whether pictures of this cue are wanted.
+    #[must_use]
+    pub fn wants(&self, cue: u64) -> bool {
+        self.lock().cue == cue
+    }
+
     /// Holds the picture; those that come meanwhile are passed over.
     pub fn set_paused(&self, paused: bool) {
         self.change(|state| state.paused = paused);

@@ -90,6 +90,8 @@ pub struct Snapshot {
     pub rate: Option<f64>,
     /// How much of a recording is there beyond the position, seconds.
     pub buffered_s: Option<f64>,
+    /// How far what is shown of the past of a live stream is behind its present, seconds.
+    pub behind_s: Option<f64>,
 }
 
 /// The counters, filled by every thread of the player.
@@ -307,6 +309,9 @@ impl fmt::Display for Snapshot {
         if let (Some(position), Some(duration)) = (self.position_s, self.duration_s) {
             write!(f, " {} of {}", clock(position), clock(duration))?;
         }
+        if let Some(behind) = self.behind_s {
+            write!(f, ", {} behind live", clock(behind))?;
+        }
         if self.width > 0 {
             write!(f, ", {} {}x{}", self.codec, self.width, self.height)?;
             write!(f, ", {:.1} fps, {} frames", self.fps, self.frames)?;
@@ -370,7 +375,7 @@ mod tests {
         let mut names: Vec<&str> =
             line.as_object().expect("an object").keys().map(String::as_str).collect();
         names.sort_unstable();
-        let expected = "audio_packets bitrate_kbps buffer_ms buffered_s clock_error_us codec \
+        let expected = "audio_packets behind_s bitrate_kbps buffer_ms buffered_s clock_error_us codec \
                         delay_ms dropped duration_s elapsed_s first_picture_ms fps frames gaps \
                         height late latency_ms packets packets_missing position_s rate \
                         reconnects shown state stream transit_p50_ms transit_p99_ms width";

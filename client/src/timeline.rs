@@ -162,6 +162,13 @@ impl Timeline {
         self.joined = now;
     }
 
+    /// What is shown at `now`, microseconds on the stream's timeline; `None` before the first packet.
+    #[must_use]
+    pub fn shown_us(&self, now: Stamp) -> Option<i64> {
+        let base = self.base?;
+        Some(now.us_since(self.schedule.due(Stamp(base.us.round() as i64))))
+    }
+
     /// A new run: its pts have nothing to do with the last one's.
     pub fn new_run(&mut self) {
         self.base = None;
@@ -317,6 +324,7 @@ mod tests {
         let all = simulate(&mut timeline, 0, S, |_| 10 * MS);
         assert_eq!(all[3].0.captured, Stamp(120 * MS));
         assert_eq!(timeline.schedule.due(all[3].0.captured), Stamp(370 * MS));
+        assert_eq!(timeline.shown_us(Stamp(370 * MS)), Some(100 * S + 120 * MS));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use minifb::Key;
 use proto::conn::now;
-use proto::time::micros;
+use proto::time::{Stamp, micros};
 use tokio::sync::mpsc::Sender;
 
 use crate::announce::Announcer;
@@ -55,7 +55,7 @@ pub fn run(shared: &Arc<Shared>, remote: Sender<Command>, announcer: &mut Announ
     loop {
         if let Some(status) = shared.board.news(watch.status.version) {
             announcer.tell(&status);
-            if status.word != watch.status.word {
+            if status.words != watch.status.words {
                 watch.flash(&status.word);
             }
             watch.status = status;
@@ -166,6 +166,7 @@ impl Watch {
 
     /// One round: a picture, the keys, the text. Gives whether the user has left.
     fn step(&mut self) -> bool {
+        self.leave_pause();
         let Some(window) = &mut self.window else {
             let news = self.shared.board.wait(self.status.version, LOOK);
             drop(news);
@@ -194,9 +195,17 @@ impl Watch {
         self.shared.progress()
     }
 
-    /// What a key says of a recording.
-    fn command(&self, key: Key) -> Option<Command> {
-        self.recording()?;
+    /// A live stream that was paused and is seen from its past now is held by the session.
+    fn leave_pause(&mut self) {
+        if self.paused && self.recording().is_some() {
+            self.paused = false;
+            self.shared.stage.set_paused(false);
+            self.shared.desk.set_paused(false);
+        }
+    }
+
+    /// What a key says of a recording, or of what is kept of a live stream.
+    fn command(key: Key) -> Option<Command> {
         Some(match key {
             Key::Space => Command::Pause,
             Key::Left => Command::Skip(-SKIP_US),
@@ -219,9 +228,10 @@ impl Watch {
         let wanted = self.overlay_due.is_some()
             || Instant::now() < self.bar_until
             || self.status.state == State::Buffering;
-        let bar = self.recording().filter(|_| wanted).map(|progress| {
-            bar(&progress, progress.position_us(now(), self.shared.schedule.delay_us()))
-        });
+        let bar = self
+            .recording()
+            .filter(|_| wanted)
+            .map(|progress| bar(&progress, now(), self.shared.schedule.delay_us()));
         if bar != self.bar {
             self.shared.stage.set_bar(bar.clone());
             self.bar = bar;
@@ -233,12 +243,14 @@ impl Watch {
     fn press(&mut self, key: Key) -> bool {
         self.bar_until = Instant::now() + BAR_STAYS;
         self.bar_due = Instant::now();
-        if let Some(command) = self.command(key) {
+        if let Some(command) = Self::command(key) {
             // A queue that is full holds more than anybody has typed in this moment.
             let _ = self.remote.try_send(command);
             self.flash = None;
-            self.refresh_notice();
-            return false;
+            if self.recording().is_some() {
+                self.refresh_notice();
+                return false;
+            }
         }
         match key {
             Key::Q | Key::Escape => return true,
@@ -312,15 +324,19 @@ pub fn buffering(reason: &str) -> String {
     if reason.is_empty() { "buffering ...".to_owned() } else { format!("buffering ... ({reason})") }
 }
 
-/// What the bar shows of a recording at `position_us` from its start.
-fn bar(progress: &Progress, position_us: i64) -> Bar {
+/// What the bar shows of a recording now; of a live stream's past, how far it is behind.
+fn bar(progress: &Progress, now: Stamp, delay_us: i64) -> Bar {
+    let position_us = progress.position_us(now, delay_us);
     let part = |us: i64| us as f64 / progress.duration_us.max(1) as f64;
     let shown = |us: i64| clock(us as f64 / 1e6);
-    let mut label = format!("{} / {}", shown(position_us), shown(progress.duration_us));
+    let buffered = part(progress.buffered_us.max(position_us));
+    let mut label = match progress.behind_us(now, delay_us) {
+        Some(behind_us) => format!("{} behind live", shown(behind_us)),
+        None => format!("{} / {}", shown(position_us), shown(progress.duration_us)),
+    };
     if progress.rate != 1.0 {
         label = format!("{}x  {label}", progress.rate);
     }
-    let buffered = part(progress.buffered_us.max(position_us));
     Bar { played: part(position_us), buffered, label }
 }
 
@@ -333,7 +349,10 @@ fn overlay(now: &Snapshot) -> Vec<String> {
     }
     lines.push(format!("bitrate {:.0} kbit/s", now.bitrate_kbps));
     match now.buffered_s {
-        Some(buffered) => lines.push(format!("buffer {buffered:.0} s")),
+        Some(buffered) => {
+            lines.extend(now.behind_s.map(|s| format!("{} behind live", clock(s))));
+            lines.push(format!("buffer {buffered:.0} s"));
+        }
         None => {
             lines.push(format!("latency from capture {}", ms(now.latency_ms)));
             lines.push(format!("buffer {:.0} ms", now.buffer_ms));

@@ -2,7 +2,7 @@
 
 use server::source::pattern::stamp;
 use tests::display::Display;
-use tests::process::{Process, command, server};
+use tests::process::{Process, command, relay, server};
 use tests::sound::{RATE, Sound, envelope, likeness};
 use tests::{MOVIE, SILENT, eventually, lip_sync, sample};
 
@@ -37,6 +37,35 @@ fn the_window_shows_the_pattern_in_time_and_obeys_keys() {
     let paused = read().expect("a stamp");
     display.press("pattern", "space");
     eventually("it goes on live", || read().filter(|s| s.frame > paused.frame + 10));
+    display.press("pattern", "q");
+    let (code, said) = client.end();
+    assert_eq!(code, 0, "{said:?}");
+}
+
+#[test]
+fn keys_lead_from_a_live_stream_into_its_past_and_back() {
+    let display = Display::start(800, 600);
+    let folder = tempfile::tempdir().expect("folder");
+    let (_server, origin) = server(&["--test-pattern", "--size", "640x360"]);
+    let cache = folder.path().display().to_string();
+    let (_relay, address) = relay(&["--origin", &origin, "--cache-dir", &cache, "--dvr", "10m"]);
+    let args = ["--connect", &address, "--no-audio", "--latency", "100"];
+    let mut client = client(Some(&display), None, &args);
+    let _ = display.window("pattern");
+    let read = || stamp::read(&display.screenshot(), display.width, display.height);
+    let frame = |what: &str, wanted: &dyn Fn(u32) -> bool| {
+        eventually(what, || read().map(|s| s.frame).filter(|frame| wanted(*frame)))
+    };
+    let first = frame("a stamp on the screen", &|_| true);
+    let live = frame("some seconds of it", &|frame| frame > first + 200);
+    display.press("pattern", "Left");
+    client.line("watching what is kept");
+    let back = frame("an earlier picture", &|frame| frame + 60 < live);
+    frame("it goes on", &|frame| (back + 5..live).contains(&frame));
+    display.press("pattern", "End");
+    client.line("live again");
+    let live = frame("the present", &|frame| frame > live);
+    frame("it goes on live", &|frame| frame > live + 10);
     display.press("pattern", "q");
     let (code, said) = client.end();
     assert_eq!(code, 0, "{said:?}");

@@ -3,21 +3,26 @@
 //! It is a connection of its own because a ping behind media waits for it. It is a help, not a
 //! need: a server that would not take it is watched all the same.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use proto::clock::Filter;
 use proto::conn::{ConnError, now};
-use proto::dial::{dial, keep_clock};
+use proto::dial::{Dialled, dial, keep_clock};
 use proto::message::List;
 use proto::retry::Backoff;
 use proto::time::Stamp;
 use proto::{Message, Role, StreamInfo};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::AGENT;
 use super::error::SessionError;
+use super::{AGENT, Config};
 use crate::timeline::PeerClock;
+
+/// A question is answered within this, or never.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What the control connection knows; read by the view connection at any time.
 #[derive(Debug)]
@@ -26,7 +31,8 @@ pub(super) struct Peer {
     heard_us: AtomicI64,
     /// Since when the present connection is there, if it is not the first.
     since_us: AtomicI64,
-    catalog: watch::Sender<Option<Vec<StreamInfo>>>,
+    /// Which node it was last: another one, or the same restarted, has another clock.
+    node: AtomicU64,
     /// The clock is known, or not to be had for now.
     clock_tried: watch::Sender<bool>,
 }
@@ -37,7 +43,7 @@ impl Peer {
             clock: Mutex::default(),
             heard_us: AtomicI64::new(i64::MIN),
             since_us: AtomicI64::new(i64::MIN),
-            catalog: watch::Sender::new(None),
+            node: AtomicU64::new(0),
             clock_tried: watch::Sender::new(false),
         }
     }
@@ -72,12 +78,13 @@ impl Peer {
         let _ = self.clock_tried.subscribe().wait_for(|tried| *tried).await;
     }
 
-    /// Waits for the catalogue.
-    pub(super) async fn catalog(&self) -> Vec<StreamInfo> {
-        let mut catalog = self.catalog.subscribe();
-        match catalog.wait_for(Option::is_some).await {
-            Ok(streams) => streams.clone().unwrap_or_default(),
-            Err(_) => Vec::new(),
+    /// A connection to this node is there.
+    fn connected(&self, node: u64) {
+        if self.heard().is_some() {
+            self.since_us.store(now().0, Ordering::Relaxed);
+        }
+        if self.node.swap(node, Ordering::Relaxed) != node {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Filter::new();
         }
     }
 
@@ -87,11 +94,26 @@ impl Peer {
             Message::Pong(_) => {
                 self.clock_tried.send_replace(true);
             }
-            Message::Catalog(catalog) => {
-                self.catalog.send_replace(Some(catalog.streams));
-            }
             other => tracing::debug!(kind = other.kind(), "unexpected on the control connection"),
         }
+    }
+}
+
+/// The control connection's task; ends with the session it serves.
+pub(super) struct ControlTask(tokio::task::JoinHandle<()>);
+
+impl ControlTask {
+    /// Keeps the connection for as long as there is anybody to know by it.
+    pub(super) fn start(config: &Config, peer: Arc<Peer>) -> Self {
+        let address = config.address.clone();
+        let backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
+        Self(tokio::spawn(async move { keep(&address, &peer, backoff).await }))
+    }
+}
+
+impl Drop for ControlTask {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -99,15 +121,17 @@ impl Peer {
 ///
 /// A connection is lost while the view goes on when a laptop changes its network, or the server ran
 /// out of places: without another, the server's clock could only be guessed on.
-pub(super) async fn keep(address: &str, peer: &Peer, mut backoff: Backoff) {
+async fn keep(address: &str, peer: &Peer, mut backoff: Backoff) {
     loop {
         let before = peer.heard();
         let error = once(address, peer).await;
         tracing::debug!("no control connection: {error}");
-        peer.clock_tried.send_replace(true);
-        if peer.heard() != before {
+        let was_there = peer.heard() != before;
+        if was_there {
             backoff.reset();
         }
+        // What comes over a connection made anew is worth waiting for the clock once more.
+        peer.clock_tried.send_replace(!was_there);
         backoff.wait().await;
     }
 }
@@ -118,21 +142,21 @@ async fn once(address: &str, peer: &Peer) -> SessionError {
         Ok(dialled) => dialled,
         Err(error) => return error.into(),
     };
-    if peer.heard().is_some() {
-        peer.since_us.store(now().0, Ordering::Relaxed);
-    }
-    let failed = |error: ConnError| SessionError::Connection { address: address.to_owned(), error };
-    if let Err(error) = dialled.writer.write(&Message::List(List { follow: false })).await {
-        return failed(error);
-    }
-    failed(keep_clock(&mut dialled, &peer.clock, |message| peer.hear(message)).await)
+    peer.connected(dialled.welcome.node);
+    let error = keep_clock(&mut dialled, &peer.clock, |message| peer.hear(message)).await;
+    SessionError::Connection { address: address.to_owned(), error }
 }
 
 /// Asks a server what it offers, without watching anything.
 pub async fn catalog(address: &str) -> Result<Vec<StreamInfo>, SessionError> {
-    let peer = Arc::new(Peer::new());
-    tokio::select! {
-        streams = peer.catalog() => Ok(streams),
-        error = once(address, &peer) => Err(error),
+    let Dialled { mut reader, mut writer, .. } = dial(address, Role::Control, None, AGENT).await?;
+    let failed = |error| SessionError::Connection { address: address.to_owned(), error };
+    writer.write(&Message::List(List { follow: false })).await.map_err(failed)?;
+    loop {
+        let message =
+            timeout(ANSWER, reader.read()).await.unwrap_or(Err(ConnError::Timeout(ANSWER)));
+        if let Message::Catalog(catalog) = message.map_err(failed)? {
+            return Ok(catalog.streams);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! control   the connection for the clock and the catalogue
 //! view      the connection for the stream
+//! rewind    the way from a live stream to what is kept of it
 //! recorded  the same for a recording: what is fetched, and when it is fed
 //! error     why it cannot go on, in a sentence with the way out
 //! ```
@@ -13,6 +14,7 @@
 pub mod control;
 mod error;
 mod recorded;
+mod rewind;
 mod view;
 
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use proto::{Packet, StreamDescription};
 use tokio::sync::{Notify, mpsc};
 
 pub use error::SessionError;
+
+use control::{ControlTask, Peer};
 
 use crate::cue::Cue;
 use crate::progress::Progress;
@@ -124,9 +128,14 @@ pub trait Sink: Send {
     fn shows_still(&self) -> bool {
         true
     }
+    /// What is shown of a live stream now, microseconds on the stream's timeline.
+    fn shown_us(&self) -> Option<i64> {
+        None
+    }
 }
 
-/// What the viewer of a recording wants. Live streams obey none of it.
+/// What the viewer of a recording wants. In a live stream pause, home and going back open what is
+/// kept of it; from there its end leads back to the live stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Command {
     /// Stand still, or go on where it stands.
@@ -135,7 +144,7 @@ pub enum Command {
     Skip(i64),
     /// To the start.
     Home,
-    /// To just before the end.
+    /// To just before the end; of a live stream, to the present.
     End,
     /// A step faster.
     Faster,
@@ -146,6 +155,17 @@ pub enum Command {
 /// Most commands that wait: nobody types faster.
 pub const COMMANDS: usize = 64;
 
+/// Why something is not watched any more, when nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// It is over.
+    Over,
+    /// We were asked to stop.
+    Quit,
+    /// The viewer has come from the past of a live stream to its present.
+    ToLive,
+}
+
 /// Watches a stream until it is over, `quit` is notified, or it cannot even be started.
 pub async fn run(
     config: &Config,
@@ -153,24 +173,38 @@ pub async fn run(
     commands: &mut mpsc::Receiver<Command>,
     quit: Arc<Notify>,
 ) -> Result<(), SessionError> {
+    let mut config = config.clone();
+    let peer = Arc::new(Peer::new());
+    let _control = ControlTask::start(&config, peer.clone());
     let mut backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
     let mut ever_described = false;
     let quit = quit.notified();
     tokio::pin!(quit);
     loop {
         let mut described = false;
-        let error = match view::watch(config, sink, &mut described, quit.as_mut()).await {
-            Ok(view::Outcome::Ended) => {
+        let watched =
+            view::watch(&config, &peer, sink, commands, &mut described, quit.as_mut()).await;
+        ever_described |= described;
+        let outcome = match watched {
+            Ok(view::Outcome::Recorded(entry)) => {
+                Ok(recorded::run(&config, &peer, sink, commands, *entry, quit.as_mut()).await)
+            }
+            Ok(view::Outcome::Left(left)) => Ok(left),
+            Err(error) => Err(error),
+        };
+        let error = match outcome {
+            Ok(Left::Over) => {
                 sink.event(Event::Ended);
                 return Ok(());
             }
-            Ok(view::Outcome::Quit) => return Ok(()),
-            Ok(view::Outcome::Recorded(opened)) => {
-                return recorded::run(config, sink, commands, opened, quit.as_mut()).await;
+            Ok(Left::Quit) => return Ok(()),
+            Ok(Left::ToLive) => {
+                config.start_us = None;
+                backoff.reset();
+                continue;
             }
             Err(error) => error,
         };
-        ever_described |= described;
         if !ever_described {
             return Err(error);
         }

@@ -9,15 +9,17 @@ use proto::conn::{ConnError, Reader, Writer, now};
 use proto::dial::{Dialled, dial};
 use proto::message::Subscribe;
 use proto::recording::{Index, Open};
-use proto::retry::Backoff;
 use proto::time::{Stamp, micros};
-use proto::{CloseCode, Message, Role};
+use proto::{CloseCode, Message, Role, StreamDescription};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::control::{self, Peer};
 use super::error::SessionError;
-use super::{AGENT, Config, Event, Sink};
+use super::recorded::Entry;
+use super::rewind::{self, Rewind};
+use super::{AGENT, Command, Config, Event, Left, Sink};
 
 /// How long the first packet waits for the clock: without it, what it says of time is a guess.
 const CLOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -30,12 +32,10 @@ pub(super) const GOODBYE: Duration = Duration::from_millis(200);
 
 /// How a watch ended well.
 pub(super) enum Outcome {
-    /// The stream is over.
-    Ended,
-    /// We were asked to stop.
-    Quit,
-    /// It is a recording.
-    Recorded(Box<Opened>),
+    /// Nothing is to be watched here any more.
+    Left(Left),
+    /// It is a recording, or the viewer goes back in it.
+    Recorded(Box<Entry>),
 }
 
 /// An open recording.
@@ -46,26 +46,22 @@ pub(super) struct Opened {
     pub(super) writer: Writer<OwnedWriteHalf>,
     /// What there is of it.
     pub(super) index: Index,
-    /// Whether the server lives.
-    pub(super) peer: Arc<Peer>,
-    /// Keeps that known.
-    pub(super) _control: ControlTask,
 }
 
 /// Dials, subscribes, and feeds `sink` until the stream is over or the connection fails.
 /// `described` becomes true once the stream was seen.
 pub(super) async fn watch(
     config: &Config,
+    peer: &Arc<Peer>,
     sink: &mut impl Sink,
+    commands: &mut mpsc::Receiver<Command>,
     described: &mut bool,
     quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Outcome, SessionError> {
-    let peer = Arc::new(Peer::new());
-    let control = ControlTask::start(config, peer.clone());
     let mut quit = quit;
     let dialled = tokio::select! {
         dialled = dial(&config.address, Role::View, None, AGENT) => dialled,
-        () = quit.as_mut() => return Ok(Outcome::Quit),
+        () = quit.as_mut() => return Ok(Outcome::Left(Left::Quit)),
     };
     let Dialled { mut reader, mut writer, .. } = dialled?;
     let stream = config.stream.clone();
@@ -75,45 +71,60 @@ pub(super) async fn watch(
     };
     writer.write(&ask).await.map_err(|e| lost(config, e))?;
     sink.event(Event::Subscribed);
-    let mut view = View { config, sink, peer: &peer, described, silent_ok: false, index: None };
+    // What was typed while nothing was there is not meant for what is there now.
+    while commands.try_recv().is_ok() {}
+    let (stream, rewind) = (None, None);
+    let mut view = View { config, sink, peer, described, silent_ok: false, stream, rewind };
     let result = tokio::select! {
-        result = view.listen(&mut reader) => result,
-        () = quit => Ok(Outcome::Quit),
+        result = view.listen(&mut reader, commands) => result,
+        () = quit => Ok(Heard::Quit),
     };
-    let index = view.index.take();
-    match (result, index) {
-        (Err(error), _) => Err(explain(config, &peer, error).await),
-        (Ok(Outcome::Ended), Some(index)) => {
-            let opened = Opened { reader, writer, index, peer, _control: control };
-            Ok(Outcome::Recorded(Box::new(opened)))
+    let outcome = match result {
+        Ok(Heard::Index(index)) => {
+            let opened = Opened { reader, writer, index };
+            return Ok(Outcome::Recorded(Box::new(Entry::start(opened))));
         }
-        (Ok(outcome), _) => {
-            let goodbye = Message::close(CloseCode::Done, "");
-            let _ = timeout(GOODBYE, writer.write(&goodbye)).await;
-            Ok(outcome)
-        }
-    }
+        Ok(Heard::End) => Outcome::Left(Left::Over),
+        Ok(Heard::Quit) => Outcome::Left(Left::Quit),
+        Ok(Heard::Back(entry)) => Outcome::Recorded(entry),
+        Err(error) => return Err(explain(config, error, config.start_us.is_some()).await),
+    };
+    let goodbye = Message::close(CloseCode::Done, "");
+    let _ = timeout(GOODBYE, writer.write(&goodbye)).await;
+    Ok(outcome)
+}
+
+/// What ends the listening.
+enum Heard {
+    /// The stream is over.
+    End,
+    /// It is a recording, and this is in it.
+    Index(Index),
+    /// What is kept of the stream is open, and the viewer goes there.
+    Back(Box<Entry>),
+    /// Nobody wants to listen any more.
+    Quit,
 }
 
 pub(super) fn lost(config: &Config, error: ConnError) -> SessionError {
     SessionError::Connection { address: config.address.clone(), error }
 }
 
-/// Turns a refusal that a list of streams explains into one that carries it.
-pub(super) async fn explain(config: &Config, peer: &Peer, error: ConnError) -> SessionError {
+/// Turns a refusal that a list of streams explains into one that carries it. `recorded`: a recording
+/// was asked for.
+pub(super) async fn explain(config: &Config, error: ConnError, recorded: bool) -> SessionError {
     let ConnError::Closed { code: Some(code), .. } = &error else { return lost(config, error) };
     let code = *code;
     if !matches!(code, CloseCode::NoSuchStream | CloseCode::AmbiguousStream) {
         return lost(config, error);
     }
-    let offered = timeout(CATALOG_PATIENCE, peer.catalog()).await.unwrap_or_default();
+    let offered = timeout(CATALOG_PATIENCE, control::catalog(&config.address)).await;
+    let offered = offered.ok().and_then(Result::ok).unwrap_or_default();
     let address = config.address.clone();
     let is_there = |name: &String| offered.iter().any(|stream| stream.name == *name);
     if code == CloseCode::AmbiguousStream {
         SessionError::Ambiguous { address, offered }
-    } else if config.start_us.is_some()
-        && let Some(stream) = config.stream.clone().filter(is_there)
-    {
+    } else if recorded && let Some(stream) = config.stream.clone().filter(is_there) {
         SessionError::NotRecorded { address, stream }
     } else {
         SessionError::NoSuchStream { address, stream: config.stream.clone(), offered }
@@ -145,34 +156,63 @@ pub(super) fn check_silence(
 struct View<'a, S> {
     config: &'a Config,
     sink: &'a mut S,
-    peer: &'a Peer,
+    peer: &'a Arc<Peer>,
     described: &'a mut bool,
     /// The source is away: packets are not to be expected.
     silent_ok: bool,
-    /// It is a recording, and this is in it.
-    index: Option<Index>,
+    /// What it is, once that was said.
+    stream: Option<StreamDescription>,
+    /// The viewer wants to go back.
+    rewind: Option<Rewind>,
 }
 
 impl<S: Sink> View<'_, S> {
-    async fn listen(&mut self, reader: &mut Reader<OwnedReadHalf>) -> Result<Outcome, ConnError> {
+    async fn listen(
+        &mut self,
+        reader: &mut Reader<OwnedReadHalf>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<Heard, ConnError> {
         let mut heard = now();
         let mut asked_for_clock = false;
         loop {
-            let message = match timeout(LOOK, reader.read()).await {
-                Ok(message) => message?,
-                Err(_) => {
-                    self.check_silence(heard)?;
+            let message = tokio::select! {
+                message = timeout(LOOK, reader.read()) => match message {
+                    Ok(message) => message?,
+                    Err(_) => {
+                        self.check_silence(heard)?;
+                        continue;
+                    }
+                },
+                Some(command) = commands.recv() => {
+                    self.obey(command);
                     continue;
                 }
+                opened = rewind::opened(&mut self.rewind) => match opened {
+                    Ok(entry) => return Ok(Heard::Back(Box::new(entry))),
+                    Err(word) => {
+                        word.into_iter().for_each(|word| self.sink.event(Event::Word(word)));
+                        continue;
+                    }
+                },
             };
             if matches!(message, Message::Packet(_)) && !asked_for_clock {
                 asked_for_clock = true;
                 let _ = timeout(CLOCK_PATIENCE, self.peer.clock_tried()).await;
             }
             heard = now();
-            if self.take(message)? || self.index.is_some() {
-                return Ok(Outcome::Ended);
+            if let Some(end) = self.take(message)? {
+                return Ok(end);
             }
+        }
+    }
+
+    /// Going back begins with opening what is kept; what is typed meanwhile is obeyed there.
+    fn obey(&mut self, command: Command) {
+        if let Some(mut rewind) = self.rewind.take() {
+            self.rewind = rewind.then(command).then_some(rewind);
+        } else if let Some(stream) = &self.stream {
+            let shown_us = self.sink.shown_us();
+            self.rewind = Rewind::start(self.config, self.peer, stream, shown_us, command);
         }
     }
 
@@ -180,19 +220,20 @@ impl<S: Sink> View<'_, S> {
         check_silence(self.config, self.peer, heard, self.silent_ok)
     }
 
-    /// Hands a message on; gives whether the stream is over.
-    fn take(&mut self, message: Message) -> Result<bool, ConnError> {
+    /// Hands a message on; gives what ends the listening.
+    fn take(&mut self, message: Message) -> Result<Option<Heard>, ConnError> {
         let got = message.kind();
         let out_of_order = |expected| Err(ConnError::OutOfOrder { got, expected });
         match message {
             Message::Describe(description) => {
                 *self.described = true;
                 self.silent_ok = false;
+                self.stream = Some(description.clone());
                 self.sink.event(Event::Describe(description));
             }
             Message::Index(index) if !*self.described => {
                 *self.described = true;
-                self.index = Some(index);
+                return Ok(Some(Heard::Index(index)));
             }
             Message::Packet(_) if !*self.described => return out_of_order("Describe"),
             Message::Packet(packet) => {
@@ -210,26 +251,9 @@ impl<S: Sink> View<'_, S> {
                 self.silent_ok = false;
                 self.sink.event(Event::Resumed);
             }
-            Message::End => return Ok(true),
+            Message::End => return Ok(Some(Heard::End)),
             _ => return out_of_order("a packet"),
         }
-        Ok(false)
-    }
-}
-
-/// The control connection's task; ends with the view it serves.
-pub(super) struct ControlTask(tokio::task::JoinHandle<()>);
-
-impl ControlTask {
-    pub(super) fn start(config: &Config, peer: Arc<Peer>) -> Self {
-        let address = config.address.clone();
-        let backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
-        Self(tokio::spawn(async move { control::keep(&address, &peer, backoff).await }))
-    }
-}
-
-impl Drop for ControlTask {
-    fn drop(&mut self) {
-        self.0.abort();
+        Ok(None)
     }
 }

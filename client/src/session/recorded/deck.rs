@@ -45,6 +45,17 @@ struct Cursor {
     pictures: (u64, usize),
 }
 
+/// What a look around came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It goes on.
+    Goes,
+    /// The recording is over.
+    Over,
+    /// All that is kept of a live stream was played.
+    CaughtUp,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Deck {
@@ -62,6 +73,8 @@ pub(super) struct Deck {
     all_fed: bool,
     /// Where the recording began when it was opened: what positions are said from.
     origin_us: Option<i64>,
+    /// When the time 0 was captured, as far as is known: of the past of a live stream.
+    zero: Option<Stamp>,
     told: Option<Progress>,
 }
 
@@ -70,7 +83,8 @@ impl Deck {
         Self {
             schedule: config.schedule.clone(),
             ahead_us: config.ahead_us,
-            cue: Cue { number: 0, position_us: 0, captured: now(), rate: 0.0 },
+            // Numbers that were not there before, also where the past of a stream is visited again.
+            cue: Cue { number: now().0.unsigned_abs(), position_us: 0, captured: now(), rate: 0.0 },
             cued: now(),
             speed: NORMAL,
             paused: false,
@@ -79,8 +93,19 @@ impl Deck {
             fed_us: 0,
             all_fed: false,
             origin_us: None,
+            zero: None,
             told: None,
         }
+    }
+
+    /// The moment `us` of the recording was captured at `at`, where it is that of a live stream.
+    pub(super) fn present(&mut self, us: i64, at: Stamp) {
+        self.zero = Some(at.plus_us(us.saturating_neg()));
+    }
+
+    /// It is there, and nothing is played yet.
+    pub(super) fn stand_at(&mut self, position_us: i64) {
+        self.cue.position_us = position_us;
     }
 
     /// Another recording: positions are said from its own start.
@@ -108,6 +133,20 @@ impl Deck {
         !self.stalled
     }
 
+    /// Whether a command leads from the past of a live stream to its present: to where it could not
+    /// be played without stopping.
+    pub(super) fn leads_to_live(&self, command: Command, reel: &Reel) -> bool {
+        let near_us = reel.end_us().saturating_sub(reel.least_us());
+        reel.is_live()
+            && match command {
+                Command::End => true,
+                Command::Skip(by_us) => {
+                    by_us > 0 && self.position_us().saturating_add(by_us) > near_us
+                }
+                _ => false,
+            }
+    }
+
     pub(super) fn obey(
         &mut self,
         command: Command,
@@ -118,7 +157,13 @@ impl Deck {
         let mut position_us = self.position_us();
         match command {
             Command::Pause => self.paused = !self.paused,
-            Command::Skip(by_us) => position_us = position_us.saturating_add(by_us),
+            Command::Skip(by_us) => {
+                position_us = position_us.saturating_add(by_us);
+                if reel.is_live() {
+                    // As far back as it takes to play on without stopping.
+                    position_us = position_us.min(reel.end_us().saturating_sub(reel.least_us()));
+                }
+            }
             Command::Home => position_us = reel.start_us(),
             Command::End => position_us = reel.end_us().saturating_sub(END_US),
             Command::Faster => self.speed = (self.speed + 1).min(RATES.len() - 1),
@@ -136,7 +181,10 @@ impl Deck {
         sink: &mut impl Sink,
     ) {
         let now = now();
-        let position_us = position_us.min(reel.end_us()).max(reel.start_us());
+        // Who pauses a live stream stands where it is not recorded yet.
+        let present_us = self.zero.filter(|_| reel.is_live()).map(|zero| now.us_since(zero));
+        let end_us = reel.end_us().max(present_us.unwrap_or(i64::MIN));
+        let position_us = position_us.min(end_us).max(reel.start_us());
         let rate = RATES[self.speed];
         self.stalled = !self.paused && !meter.is_enough(reel, position_us, self.ahead_us, rate);
         self.cursor = locate(reel, position_us);
@@ -168,28 +216,40 @@ impl Deck {
         IN_US.saturating_add(before.saturating_mul(self.schedule.picture_us())).min(MOST_IN_US)
     }
 
-    /// Feeds what is due next, stops when there is nothing, goes on when there is enough. Gives
-    /// whether the recording is over.
-    pub(super) fn step(&mut self, reel: &Reel, meter: &Meter, sink: &mut impl Sink) -> bool {
+    /// Feeds what is due next, stops when there is nothing, goes on when there is enough.
+    /// `follows_live`: what comes after the end of what is kept is the present.
+    pub(super) fn step(
+        &mut self,
+        reel: &Reel,
+        meter: &Meter,
+        follows_live: bool,
+        sink: &mut impl Sink,
+    ) -> Step {
         let position_us = self.position_us();
         if self.stalled && meter.is_enough(reel, position_us, self.ahead_us, RATES[self.speed]) {
             self.play_from(position_us, reel, meter, sink);
         }
         self.feed(reel, sink);
-        let mut over = false;
+        let mut step = Step::Goes;
         if !self.cue.stands() {
             let position_us = self.position_us();
-            over = self.all_fed && position_us >= self.fed_us;
+            if self.all_fed && position_us >= self.fed_us {
+                step = Step::Over;
+            }
             if let Some(there_us) = beyond_gone(reel, position_us) {
                 self.play_from(there_us, reel, meter, sink);
             } else if let Some(there_us) =
                 self.starves(reel).filter(|there_us| position_us >= *there_us)
             {
-                self.play_from(there_us, reel, meter, sink);
+                if follows_live && there_us >= reel.end_us() {
+                    step = Step::CaughtUp;
+                } else {
+                    self.play_from(there_us, reel, meter, sink);
+                }
             }
         }
         self.tell(reel, sink);
-        over
+        step
     }
 
     /// Up to where there is something, when what comes then is not here, microseconds.
@@ -281,12 +341,13 @@ impl Deck {
             buffered_us: reel.buffered_us(self.position_us()).saturating_sub(start_us),
             rate: RATES[self.speed],
             paused: self.paused,
+            live: self.zero.filter(|_| reel.is_live()),
         };
         // Beside the position, which the cue says, only what is buffered moves.
         let same = |told: &Progress| {
-            let shown_us = |p: &Progress| Progress { buffered_us: 0, ..*p };
-            let reached = progress.buffered_us / 100_000 == told.buffered_us / 100_000;
-            shown_us(told) == shown_us(&progress) && reached
+            let shown = |p: &Progress| Progress { buffered_us: 0, live: None, ..*p };
+            let tenth = |p: &Progress| (p.buffered_us / 100_000, p.live.map(|at| at.0 / 100_000));
+            shown(told) == shown(&progress) && tenth(told) == tenth(&progress)
         };
         if !self.told.as_ref().is_some_and(same) {
             self.told = Some(progress);

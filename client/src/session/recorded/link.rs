@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::control::Peer;
-use super::super::view::{ControlTask, GOODBYE, LOOK, Opened, check_silence, explain, lost};
+use super::super::view::{GOODBYE, LOOK, Opened, check_silence, explain, lost};
 use super::super::{AGENT, Config, SessionError};
 
 /// What the connection says, in order.
@@ -46,10 +46,10 @@ pub(super) struct Link {
 
 impl Link {
     /// Goes on with an open recording. Segments lie in memory one at a time until they are taken.
-    pub(super) fn start(config: &Config, opened: Opened) -> Self {
+    pub(super) fn start(config: &Config, peer: &Arc<Peer>, opened: Opened) -> Self {
         let (ask, asked) = channel(limits::FETCHES);
         let (say, said) = channel(1);
-        let keeper = Keeper { config: config.clone(), say, asked };
+        let keeper = Keeper { config: config.clone(), peer: peer.clone(), say, asked };
         Self { ask, said, task: tokio::spawn(keeper.keep(opened)) }
     }
 
@@ -68,6 +68,8 @@ struct Left;
 
 struct Keeper {
     config: Config,
+    /// Whether the server lives.
+    peer: Arc<Peer>,
     say: Sender<Said>,
     asked: Receiver<Fetch>,
 }
@@ -95,7 +97,7 @@ impl Keeper {
                     () = self.say.closed() => return,
                 }
                 let again = tokio::select! {
-                    again = open(&self.config) => again,
+                    again = open(&self.config, &self.peer) => again,
                     () = self.say.closed() => return,
                 };
                 match again {
@@ -130,7 +132,7 @@ impl Keeper {
                             return Ok(Left);
                         }
                     }
-                    Err(_) => check_silence(&self.config, &opened.peer, heard, pending.is_empty())?,
+                    Err(_) => check_silence(&self.config, &self.peer, heard, pending.is_empty())?,
                 },
                 () = self.say.closed() => return Ok(Left),
             }
@@ -178,7 +180,7 @@ impl Keeper {
                 Err(_) if opened.reader.buffered() > had => {
                     (heard, had) = (now(), opened.reader.buffered());
                 }
-                Err(_) => check_silence(&self.config, &opened.peer, heard, false)?,
+                Err(_) => check_silence(&self.config, &self.peer, heard, false)?,
             }
         };
         if Digest::of(&raw) != segment.digest {
@@ -192,9 +194,7 @@ impl Keeper {
 }
 
 /// Opens the recording on a new connection.
-async fn open(config: &Config) -> Result<Opened, SessionError> {
-    let peer = Arc::new(Peer::new());
-    let control = ControlTask::start(config, peer.clone());
+pub(in super::super) async fn open(config: &Config, peer: &Peer) -> Result<Opened, SessionError> {
     let mut dialled = dial(&config.address, Role::View, None, AGENT).await?;
     let open = Message::Open(Open { stream: config.stream.clone() });
     let failed = |error| lost(config, error);
@@ -202,16 +202,16 @@ async fn open(config: &Config) -> Result<Opened, SessionError> {
     let heard = now();
     loop {
         match timeout(LOOK, dialled.reader.read()).await {
-            Err(_) => check_silence(config, &peer, heard, false).map_err(failed)?,
+            Err(_) => check_silence(config, peer, heard, false).map_err(failed)?,
             Ok(Ok(Message::Index(index))) => {
                 let proto::dial::Dialled { reader, writer, .. } = dialled;
-                return Ok(Opened { reader, writer, index, peer, _control: control });
+                return Ok(Opened { reader, writer, index });
             }
             Ok(Ok(other)) => {
                 let got = other.kind();
                 return Err(failed(ConnError::OutOfOrder { got, expected: "Index" }));
             }
-            Ok(Err(error)) => return Err(explain(config, &peer, error).await),
+            Ok(Err(error)) => return Err(explain(config, error, true).await),
         }
     }
 }

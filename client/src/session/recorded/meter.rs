@@ -15,8 +15,6 @@ const AT_ONCE: usize = 3;
 /// A segment that takes longer is asked for alone, microseconds: the way there and back is little
 /// beside it, and what was asked for stands before what a seek needs.
 const LONG_US: i64 = 1_000_000;
-/// The least there must be to start, microseconds: less is played before the next look.
-const LEAST_US: i64 = 1_000_000;
 
 /// The rate at which segments come.
 #[derive(Debug, Default)]
@@ -70,9 +68,9 @@ impl Meter {
         let missing = reel.first_missing(position_us);
         let here_us = reel.buffered_us(position_us).saturating_sub(position_us);
         if reel.is_full(position_us, ahead_us) {
-            return reel.is_finished() || here_us >= LEAST_US;
+            return reel.is_finished() || here_us >= reel.least_us();
         }
-        if missing <= reel.at(position_us) || here_us < LEAST_US {
+        if missing <= reel.at(position_us) || here_us < reel.least_us() {
             return false;
         }
         let Some(rate) = self.rate() else { return false };

@@ -12,13 +12,14 @@
 //! segment and the passing of time never meet halfway.
 
 mod deck;
-mod link;
+pub(super) mod link;
 mod meter;
 mod reel;
 mod trouble;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::conn::now;
@@ -27,9 +28,11 @@ use proto::time::Stamp;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::control::Peer;
+use super::rewind::FromLive;
 use super::view::Opened;
-use super::{Command, Config, Event, SessionError, Sink};
-use deck::Deck;
+use super::{Command, Config, Event, Left, SessionError, Sink};
+use deck::{Deck, Step};
 use link::{Link, Said};
 use meter::Meter;
 use reel::Reel;
@@ -38,35 +41,53 @@ use trouble::Trouble;
 /// How often to look around.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Plays an open recording until it is over or `quit` comes.
+/// An open recording, and how the viewer comes to it.
+pub(super) struct Entry {
+    opened: Opened,
+    from: Option<FromLive>,
+}
+
+impl Entry {
+    /// It is watched from where the viewer said at the start.
+    pub(super) fn start(opened: Opened) -> Self {
+        Self { opened, from: None }
+    }
+
+    /// The viewer watched it live.
+    pub(super) fn from_live(opened: Opened, from: FromLive) -> Self {
+        Self { opened, from: Some(from) }
+    }
+}
+
+/// Plays an open recording until it is over, caught up with, or `quit` comes.
 pub(super) async fn run(
     config: &Config,
+    peer: &Arc<Peer>,
     sink: &mut impl Sink,
     commands: &mut mpsc::Receiver<Command>,
-    opened: Box<Opened>,
+    entry: Entry,
     mut quit: Pin<&mut impl Future<Output = ()>>,
-) -> Result<(), SessionError> {
+) -> Left {
+    let Entry { opened, from } = entry;
     let index = opened.index.clone();
-    let mut link = Link::start(config, *opened);
-    let mut show = Show::start(config, sink, index);
+    let mut link = Link::start(config, peer, opened);
+    let mut show = Show::new(config, sink, index);
+    let mut left = show.enter(config, from);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
+    while left.is_none() {
+        left = tokio::select! {
             Some(said) = link.said.recv() => show.hear(said),
-            Some(command) = commands.recv() => show.deck.obey(command, &show.reel, &show.meter, show.sink),
-            _ = tick.tick() => {}
-            () = quit.as_mut() => break,
-        }
+            Some(command) = commands.recv() => show.obey(command),
+            _ = tick.tick() => None,
+            () = quit.as_mut() => Some(Left::Quit),
+        };
         show.fetch(&link.ask, now());
-        if show.deck.step(&show.reel, &show.meter, show.sink) {
-            show.sink.event(Event::Ended);
-            break;
-        }
+        left = left.or_else(|| show.step());
         show.tell();
     }
     link.close().await;
-    Ok(())
+    left.unwrap_or(Left::Over)
 }
 
 /// What the player was told last of how it goes.
@@ -88,24 +109,76 @@ struct Show<'a, S> {
 }
 
 impl<'a, S: Sink> Show<'a, S> {
-    fn start(config: &Config, sink: &'a mut S, index: Index) -> Self {
-        let (reel, meter) = (Reel::new(index), Meter::default());
+    fn new(config: &Config, sink: &'a mut S, index: Index) -> Self {
+        let (reel, meter, deck) = (Reel::new(index), Meter::default(), Deck::new(config));
+        let (trouble, connected, told) = (Trouble::default(), true, Told::Buffering);
+        Self { sink, reel, meter, deck, trouble, connected, told }
+    }
+
+    /// Begins to play where the viewer wants it.
+    fn enter(&mut self, config: &Config, from: Option<FromLive>) -> Option<Left> {
+        match from {
+            Some(from) => self.enter_from_live(config, from),
+            None => {
+                self.enter_at(config.start_us.unwrap_or(0));
+                None
+            }
+        }
+    }
+
+    fn enter_at(&mut self, start_us: i64) {
+        let Self { reel, meter, deck, sink, .. } = self;
         sink.event(Event::Open(reel.description().clone()));
-        let mut deck = Deck::new(config);
-        let start_us = config.start_us.unwrap_or(0);
         if start_us > reel.end_us().saturating_sub(reel.start_us()) && reel.is_finished() {
             let length = (reel.end_us() - reel.start_us()) as f64 / 1e6;
             let length = crate::progress::clock(length);
             sink.event(Event::Word(format!("the recording is only {length} long")));
         }
-        deck.play_from(reel.start_us().saturating_add(start_us), &reel, &meter, sink);
-        let (trouble, connected, told) = (Trouble::default(), true, Told::Buffering);
-        Self { sink, reel, meter, deck, trouble, connected, told }
+        deck.present(reel.end_us(), now());
+        deck.play_from(reel.start_us().saturating_add(start_us), reel, meter, *sink);
     }
 
-    fn hear(&mut self, said: Said) {
+    /// From what was shown of the live stream on; what that is a part of goes on unasked.
+    fn enter_from_live(&mut self, config: &Config, from: FromLive) -> Option<Left> {
+        let description = self.reel.description();
+        let shown_us = from.shown_us.filter(|_| from.described.run == description.run);
+        if from.described == *description {
+            self.told = Told::Playing;
+        } else {
+            self.sink.event(Event::Open(description.clone()));
+        }
+        self.say(Some("watching what is kept of it: end comes back to the present".into()));
+        let shown_us = shown_us.unwrap_or(self.reel.end_us());
+        self.deck.present(shown_us.saturating_add(config.schedule.delay_us()), from.at);
+        self.deck.stand_at(shown_us);
+        from.commands.into_iter().find_map(|command| self.obey(command))
+    }
+
+    fn obey(&mut self, command: Command) -> Option<Left> {
+        if self.deck.leads_to_live(command, &self.reel) {
+            self.say(Some("live again".into()));
+            return Some(Left::ToLive);
+        }
+        self.deck.obey(command, &self.reel, &self.meter, self.sink);
+        None
+    }
+
+    /// Plays what is due. What is kept of a live stream and has been seen leads to the present.
+    fn step(&mut self) -> Option<Left> {
+        let follows_live = self.connected && self.reel.is_live();
+        match self.deck.step(&self.reel, &self.meter, follows_live, self.sink) {
+            Step::Goes => None,
+            Step::Over => Some(Left::Over),
+            Step::CaughtUp => {
+                self.say(Some("live again".into()));
+                Some(Left::ToLive)
+            }
+        }
+    }
+
+    fn hear(&mut self, said: Said) -> Option<Left> {
         match said {
-            Said::Index(index) => self.index(index),
+            Said::Index(index) => return self.index(index),
             Said::Segment(id, number, packets, bytes) if id == self.reel.id() => {
                 self.reel.put(number, packets, bytes, self.deck.position_us());
                 self.meter.came(bytes, self.reel.is_coming(), now());
@@ -121,6 +194,9 @@ impl<'a, S: Sink> Show<'a, S> {
             }
             // Of what was replaced meanwhile.
             Said::Segment(..) | Said::Damaged(..) | Said::Missing(..) => {}
+            Said::Lost(SessionError::NotRecorded { .. }) if self.reel.is_live() => {
+                return self.nothing_kept();
+            }
             Said::Lost(error) => {
                 self.reel.void();
                 self.meter.stopped();
@@ -133,16 +209,30 @@ impl<'a, S: Sink> Show<'a, S> {
         if !self.reel.is_coming() {
             self.meter.stopped();
         }
+        None
+    }
+
+    /// What was kept of a live stream is not there any more; the stream may be.
+    fn nothing_kept(&mut self) -> Option<Left> {
+        self.say(Some("what was kept of it is gone: live again".into()));
+        Some(Left::ToLive)
     }
 
     fn say(&mut self, word: Option<String>) {
         word.into_iter().for_each(|word| self.sink.event(Event::Word(word)));
     }
 
-    fn index(&mut self, index: Index) {
+    fn index(&mut self, index: Index) -> Option<Left> {
         self.connected = true;
+        let (end_us, live) = (self.reel.end_us(), self.reel.is_live());
         if self.reel.grow(&index) {
-            return;
+            if self.reel.end_us() > end_us {
+                self.deck.present(self.reel.end_us(), now());
+            }
+            return None;
+        }
+        if live {
+            return self.nothing_kept();
         }
         let position_us = self.deck.position_us().saturating_sub(self.reel.start_us());
         self.reel = Reel::new(index);
@@ -155,6 +245,7 @@ impl<'a, S: Sink> Show<'a, S> {
         let position_us = self.reel.start_us().saturating_add(position_us);
         self.deck.anew();
         self.deck.play_from(position_us, &self.reel, &self.meter, self.sink);
+        None
     }
 
     /// Asks for what is wanted next.

@@ -18,6 +18,13 @@ const MOST_AHEAD: usize = 192 << 20;
 /// No farther back is looked for where decoding can start, segments: longer ones are nonsense.
 const FARTHEST: usize = 1000;
 
+/// The least there must be to start, microseconds: less is played before the next look.
+const LEAST_US: i64 = 1_000_000;
+/// Segments by which is judged how long the next will be.
+const RECENT: usize = 8;
+/// No segment is waited for longer, microseconds.
+const LONGEST_US: i64 = 15_000_000;
+
 /// A segment that was asked for at least once.
 #[derive(Debug)]
 enum Slot {
@@ -110,6 +117,19 @@ impl Reel {
     /// Whether nothing will be added.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// Whether it is the past of a live stream that goes on.
+    pub(super) fn is_live(&self) -> bool {
+        self.description.live && !self.finished
+    }
+
+    /// How much there must be beyond a position to play on from it without stopping, microseconds: of
+    /// what is still being recorded as much as may come at once.
+    pub(super) fn least_us(&self) -> i64 {
+        let last = self.segments.iter().rev().take(RECENT).filter(|_| self.is_live());
+        let longest_us = last.map(|segment| i64::from(segment.duration_us)).max();
+        LEAST_US + longest_us.unwrap_or(0).min(LONGEST_US)
     }
 
     /// The number after the last.
