@@ -8,6 +8,8 @@ use clap::Parser;
 use proto::dial::{DialError, parse_address};
 use relay::Rewind;
 
+use crate::rooms::Options;
+
 /// What is said of a folder for recordings.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Folder {
@@ -132,6 +134,16 @@ pub struct Args {
     #[arg(long, requires = "cache_dir")]
     pub record: bool,
 
+    /// Most members of a room in which people watch together
+    #[arg(long, value_name = "N", default_value_t = Options::default().size)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new()
+        .range(2..=proto::limits::MEMBERS as u64))]
+    pub room_size: usize,
+
+    /// Keep no rooms in which people watch together
+    #[arg(long, conflicts_with = "room_size")]
+    pub no_rooms: bool,
+
     /// Do not announce this relay on the local network (mDNS)
     #[arg(long)]
     pub no_announce: bool,
@@ -147,6 +159,12 @@ impl Args {
     pub fn rewind(&self) -> Option<Rewind> {
         let length = self.dvr.or(self.record.then_some(Duration::MAX))?;
         Some(Rewind { length, record: self.record })
+    }
+
+    /// How rooms are kept; `None`: they are not.
+    #[must_use]
+    pub fn rooms(&self) -> Option<Options> {
+        (!self.no_rooms).then(|| Options { size: self.room_size, ..Options::default() })
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use proto::dial::{DialError, parse_address};
 use relay::announce::{self, Kind};
+use relay::rooms::Rooms;
 use relay::{Config, Keep, Node, listen, process, reach};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::cli::Args;
+use crate::rooms::Lobby;
 use crate::store::Store;
 
 /// Why the relay cannot run.
@@ -46,12 +48,14 @@ pub async fn run(args: Args) -> Result<(), Error> {
         None => None,
     };
     let rewind = args.rewind();
+    let rooms = args.rooms().map(|options| Lobby::new(options) as Arc<dyn Rooms>);
     let node = Node::new(Config {
         limits,
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
         keep,
         rewind,
+        rooms,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
