@@ -9,6 +9,7 @@ use proto::dial::dial;
 use proto::recording::{Digest, Fetch, Index, Open, Segment};
 use proto::{Message, Role};
 use rustix::net::RecvFlags;
+use tests::recorded::Watcher;
 use tests::tape::{NAME, Origin};
 
 use crate::bare::Bare;
@@ -36,10 +37,8 @@ pub(crate) fn case() {
     prefetch(&origin.address, NAME, &folder);
     let (relay, near) = cached(&origin.address, &folder);
     // Once, so that the relay has verified it and the system has it in memory.
-    let shelf = runtime.block_on(async {
-        let (_, index) = open(&near).await;
-        cache.path().join(index.id.to_string())
-    });
+    let index = runtime.block_on(Watcher::open_soon(&near, NAME)).index;
+    let shelf = cache.path().join(index.id.to_string());
     serve(&runtime, relay.id(), &near, 1);
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..3 {
