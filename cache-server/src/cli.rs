@@ -140,8 +140,13 @@ pub struct Args {
         .range(2..=proto::limits::MEMBERS as u64))]
     pub room_size: usize,
 
+    /// Keep rooms in this file, so that they survive a restart [default: rooms.sqlite in the folder
+    /// of --cache-dir; without one, in memory]
+    #[arg(long, value_name = "FILE")]
+    pub rooms_file: Option<PathBuf>,
+
     /// Keep no rooms in which people watch together
-    #[arg(long, conflicts_with = "room_size")]
+    #[arg(long, conflicts_with_all = ["room_size", "rooms_file"])]
     pub no_rooms: bool,
 
     /// Do not announce this relay on the local network (mDNS)

@@ -28,6 +28,9 @@ pub enum Error {
     /// Recordings cannot be kept where they are to be.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+    /// Rooms cannot be kept where they are to be.
+    #[error(transparent)]
+    Rooms(#[from] crate::rooms::Error),
     /// The system does not tell us of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -48,7 +51,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         None => None,
     };
     let rewind = args.rewind();
-    let rooms = args.rooms().map(|options| Lobby::new(options) as Arc<dyn Rooms>);
+    let lobby = lobby(&args).await?;
+    let rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
     let node = Node::new(Config {
         limits,
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
@@ -77,7 +81,25 @@ pub async fn run(args: Args) -> Result<(), Error> {
     };
     node.shut_down();
     serving.await;
+    if let Some(lobby) = lobby {
+        lobby.flush().await;
+    }
     result
+}
+
+/// Who keeps rooms, and where.
+async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
+    let Some(options) = args.rooms() else { return Ok(None) };
+    if let Some(file) = &args.rooms_file {
+        return Ok(Some(Lobby::open(options, file).await?));
+    }
+    let Some(folder) = &args.cache_dir else { return Ok(Some(Lobby::new(options))) };
+    // A folder that may only be read is used all the same.
+    let opened = Lobby::open(options.clone(), &folder.join("rooms.sqlite")).await;
+    Ok(Some(opened.unwrap_or_else(|error| {
+        tracing::warn!("{error}; rooms are kept in memory");
+        Lobby::new(options)
+    })))
 }
 
 /// An origin that is named twice is dialled once.

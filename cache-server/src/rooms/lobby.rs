@@ -1,6 +1,7 @@
 //! The lobby: which rooms there are, and who may make one.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,10 +14,12 @@ use tokio::sync::mpsc;
 
 use super::Options;
 use super::guard::Guard;
+use super::keeper::Keeper;
 use super::pin::Pins;
-use super::rules::{About, Room, words};
+use super::rules::{About, Input, Room, words};
 use super::seat::{Seat, address_of};
-use super::task::{Handle, Task};
+use super::store::{self, Store, Stored};
+use super::task::{Call, Handle, Task};
 
 /// What a connection said and no room took in yet; one that says more is closed.
 const SAID: usize = 64;
@@ -32,21 +35,48 @@ pub struct Lobby {
     rooms: Mutex<HashMap<RoomCode, Handle>>,
     guard: Mutex<Guard>,
     pins: Pins,
+    store: Option<Store>,
     seats: AtomicU64,
 }
 
 impl Lobby {
-    /// A lobby without rooms.
+    /// A lobby without rooms, which keeps them in memory.
     #[must_use]
     pub fn new(options: Options) -> Arc<Self> {
+        Self::with(options, None)
+    }
+
+    /// A lobby with the rooms that are kept in a file, and that keeps its rooms there.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub async fn open(options: Options, file: &Path) -> Result<Arc<Self>, store::Error> {
+        let (store, stored) = Store::open(file).await?;
+        let lobby = Self::with(options, Some(store));
+        for Stored { room, pin } in stored {
+            let room = Room::restore(room, lobby.options.size, now());
+            lobby.start(&mut lobby.rooms(), room, pin);
+        }
+        Ok(lobby)
+    }
+
+    fn with(options: Options, store: Option<Store>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             options,
             rooms: Mutex::default(),
             guard: Mutex::default(),
             pins: Pins::default(),
+            store,
             seats: AtomicU64::new(0),
         })
+    }
+
+    /// Returns when all that happened is written down.
+    pub async fn flush(&self) {
+        if let Some(store) = &self.store {
+            store.flush().await;
+        }
     }
 
     pub(super) fn guard(&self) -> MutexGuard<'_, Guard> {
@@ -86,16 +116,21 @@ impl Lobby {
         let code = new_code(&rooms);
         let stream = stream.name.clone();
         let about = About { code, stream, film, settings, pin: pin.is_some() };
-        let (handle, task) = Task::new(Room::new(about, self.options.size, now()), pin);
-        rooms.insert(code, handle.clone());
-        drop(rooms);
-        self.start(code, handle.clone(), task);
-        Ok(handle)
+        Ok(self.start(&mut rooms, Room::new(about, self.options.size, now()), pin))
     }
 
     /// Runs a room until it is over.
-    fn start(&self, code: RoomCode, handle: Handle, task: Task) {
-        let lobby = self.this.clone();
+    fn start(
+        &self,
+        rooms: &mut HashMap<RoomCode, Handle>,
+        room: Room,
+        pin: Option<Arc<str>>,
+    ) -> Handle {
+        let code = room.about().code;
+        let keeper = Keeper::new(self.store.clone(), pin.clone());
+        let (handle, task) = Task::new(room, pin, keeper);
+        rooms.insert(code, handle.clone());
+        let (lobby, started) = (self.this.clone(), handle.clone());
         tokio::spawn(async move {
             task.run().await;
             let Some(lobby) = lobby.upgrade() else { return };
@@ -104,6 +139,7 @@ impl Lobby {
                 rooms.remove(&code);
             }
         });
+        started
     }
 
     /// Where there are as many rooms as may be, the one that has been empty for longest goes.
@@ -120,7 +156,10 @@ impl Lobby {
             );
             return Err(words::refusal(Refusal::TooManyRooms, &reason));
         };
-        rooms.remove(&code);
+        if let Some(room) = rooms.remove(&code) {
+            // One that has so much to do is not empty after all, and ends when it is.
+            let _ = room.calls.try_send(Call::Input(Input::End, None));
+        }
         Ok(())
     }
 }

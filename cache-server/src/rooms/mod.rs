@@ -7,16 +7,20 @@
 //! lobby   codes and rooms, who may make one
 //! guard   who guesses codes and PINs is slowed and cut off. Pure
 //! pin     PINs as hashes
+//! store   rooms on a disk; keeper: what one room has written there
 //! ```
 
 mod guard;
+mod keeper;
 mod lobby;
 mod pin;
 pub mod rules;
 mod seat;
+mod store;
 mod task;
 
 pub use lobby::Lobby;
+pub use store::Error;
 
 /// How rooms are kept.
 #[derive(Clone, Debug)]

@@ -34,6 +34,7 @@ use proto::room::{
 };
 use proto::time::Stamp;
 
+pub(super) use lines::KEPT as LINES_KEPT;
 use lines::Lines;
 use pace::Pace;
 pub use state::{Ban, Changes, Kept, KeptMember};
@@ -92,6 +93,8 @@ pub enum Input {
     Gone(SeatId),
     /// Time goes by.
     Tick,
+    /// The room makes way for others.
+    End,
 }
 
 /// What comes out.
@@ -212,6 +215,7 @@ impl Room {
             Input::Said(seat, message) => self.hear(seat, message, now),
             Input::Gone(seat) => self.gone(seat, now),
             Input::Tick => {}
+            Input::End => self.end("nobody was in the room, and it made way for others"),
         }
         if self.is_anyone_here() != was_anyone_here {
             self.since = now;
