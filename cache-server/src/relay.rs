@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::cli::Args;
-use crate::rooms::Lobby;
+use crate::rooms::{self, Lobby, Options};
 use crate::store::Store;
 
 /// Why the relay cannot run.
@@ -30,7 +30,7 @@ pub enum Error {
     Store(#[from] crate::store::Error),
     /// Rooms cannot be kept where they are to be.
     #[error(transparent)]
-    Rooms(#[from] crate::rooms::Error),
+    Rooms(#[from] rooms::Error),
     /// The system does not tell us of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -52,14 +52,14 @@ pub async fn run(args: Args) -> Result<(), Error> {
     };
     let rewind = args.rewind();
     let lobby = lobby(&args).await?;
-    let rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
+    let keeps_rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
     let node = Node::new(Config {
         limits,
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
         keep,
         rewind,
-        rooms,
+        rooms: keeps_rooms,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
@@ -90,16 +90,18 @@ pub async fn run(args: Args) -> Result<(), Error> {
 /// Who keeps rooms, and where.
 async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
     let Some(options) = args.rooms() else { return Ok(None) };
-    if let Some(file) = &args.rooms_file {
-        return Ok(Some(Lobby::open(options, file).await?));
-    }
-    let Some(folder) = &args.cache_dir else { return Ok(Some(Lobby::new(options))) };
+    let Some(folder) = args.cache_dir.as_ref().filter(|_| options.file.is_none()) else {
+        return Ok(Some(Lobby::open(options).await?));
+    };
+    let file = Some(folder.join("rooms.sqlite"));
     // A folder that may only be read is used all the same.
-    let opened = Lobby::open(options.clone(), &folder.join("rooms.sqlite")).await;
-    Ok(Some(opened.unwrap_or_else(|error| {
-        tracing::warn!("{error}; rooms are kept in memory");
-        Lobby::new(options)
-    })))
+    match Lobby::open(Options { file, ..options.clone() }).await {
+        Err(error @ rooms::Error::Store(_)) => {
+            tracing::warn!("{error}; rooms are kept in memory");
+            Ok(Some(Lobby::open(options).await?))
+        }
+        opened => Ok(Some(opened?)),
+    }
 }
 
 /// An origin that is named twice is dialled once.

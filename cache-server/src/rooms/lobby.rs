@@ -1,7 +1,6 @@
 //! The lobby: which rooms there are, and who may make one.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,14 +11,15 @@ use relay::Node;
 use relay::rooms::{Rooms, Seat as Ends};
 use tokio::sync::mpsc;
 
-use super::Options;
 use super::guard::Guard;
+use super::hook::Hook;
 use super::keeper::Keeper;
 use super::pin::Pins;
 use super::rules::{About, Input, Room, words};
 use super::seat::{Seat, address_of};
-use super::store::{self, Store, Stored};
+use super::store::{Store, Stored};
 use super::task::{Call, Handle, Task};
+use super::{Error, Options};
 
 /// What a connection said and no room took in yet; one that says more is closed.
 const SAID: usize = 64;
@@ -36,40 +36,39 @@ pub struct Lobby {
     guard: Mutex<Guard>,
     pins: Pins,
     store: Option<Store>,
+    hook: Option<Hook>,
     seats: AtomicU64,
 }
 
 impl Lobby {
-    /// A lobby without rooms, which keeps them in memory.
-    #[must_use]
-    pub fn new(options: Options) -> Arc<Self> {
-        Self::with(options, None)
-    }
-
-    /// A lobby with the rooms that are kept in a file, and that keeps its rooms there.
+    /// A lobby with the rooms that are kept in the file, if there is one.
     ///
     /// # Errors
-    /// The file cannot be used.
-    pub async fn open(options: Options, file: &Path) -> Result<Arc<Self>, store::Error> {
-        let (store, stored) = Store::open(file).await?;
-        let lobby = Self::with(options, Some(store));
-        for Stored { room, pin } in stored {
-            let room = Room::restore(room, lobby.options.size, now());
-            lobby.start(&mut lobby.rooms(), room, pin);
-        }
-        Ok(lobby)
-    }
-
-    fn with(options: Options, store: Option<Store>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
+    /// The file cannot be used, or nobody can be told.
+    pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        let (store, stored) = match &options.file {
+            Some(file) => {
+                let (store, stored) = Store::open(file).await?;
+                (Some(store), stored)
+            }
+            None => (None, Vec::new()),
+        };
+        let hook = options.announce_url.clone().map(Hook::new).transpose()?;
+        let lobby = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             options,
             rooms: Mutex::default(),
             guard: Mutex::default(),
             pins: Pins::default(),
             store,
+            hook,
             seats: AtomicU64::new(0),
-        })
+        });
+        for Stored { room, pin } in stored {
+            let room = Room::restore(room, lobby.options.size, now());
+            lobby.start(&mut lobby.rooms(), room, pin);
+        }
+        Ok(lobby)
     }
 
     /// Returns when all that happened is written down.
@@ -128,7 +127,7 @@ impl Lobby {
     ) -> Handle {
         let code = room.about().code;
         let keeper = Keeper::new(self.store.clone(), pin.clone());
-        let (handle, task) = Task::new(room, pin, keeper);
+        let (handle, task) = Task::new(room, pin, keeper, self.hook.clone());
         rooms.insert(code, handle.clone());
         let (lobby, started) = (self.this.clone(), handle.clone());
         tokio::spawn(async move {

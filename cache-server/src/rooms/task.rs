@@ -11,6 +11,7 @@ use proto::room::{Refusal, RoomLine, RoomToken};
 use proto::time::Stamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::hook::Hook;
 use super::keeper::Keeper;
 use super::rules::{Input, Output, Room, SeatId};
 
@@ -71,16 +72,22 @@ pub(super) struct Task {
     seats: HashMap<SeatId, mpsc::Sender<Told>>,
     face: Arc<Mutex<Face>>,
     keeper: Keeper,
+    hook: Option<Hook>,
 }
 
 impl Task {
-    pub(super) fn new(room: Room, pin: Option<Arc<str>>, keeper: Keeper) -> (Handle, Self) {
+    pub(super) fn new(
+        room: Room,
+        pin: Option<Arc<str>>,
+        keeper: Keeper,
+        hook: Option<Hook>,
+    ) -> (Handle, Self) {
         let (sender, calls) = mpsc::channel(INPUTS);
         let face = Face { line: room.line(), empty_since: Some(now()) };
         let face = Arc::new(Mutex::new(face));
         let private = room.about().settings.private;
         let handle = Handle { calls: sender, face: face.clone(), pin, private };
-        (handle, Self { room, calls, seats: HashMap::new(), face, keeper })
+        (handle, Self { room, calls, seats: HashMap::new(), face, keeper, hook })
     }
 
     /// Runs the room to its end.
@@ -131,7 +138,11 @@ impl Task {
                         next.extend(self.tell(&seats, &message).map(Input::Gone));
                     }
                     Output::Dismiss(seat, message) => self.dismiss(seat, &message),
-                    Output::Joined(_) => {}
+                    Output::Happened(event) => {
+                        if let Some(hook) = &self.hook {
+                            hook.tell(self.room.about(), event);
+                        }
+                    }
                     Output::Over => over = true,
                 }
             }

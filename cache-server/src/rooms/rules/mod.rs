@@ -104,10 +104,19 @@ pub enum Output {
     Tell(Vec<SeatId>, Message),
     /// This connection is told this and has to do with the room no more.
     Dismiss(SeatId, Message),
-    /// Somebody joined for the first time (the maker: opened it), for other programs.
-    Joined(String),
+    /// Other programs may want to know.
+    Happened(Event),
     /// The room is no more.
     Over,
+}
+
+/// What other programs may want to know, with the name of who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The room was made.
+    Opened(String),
+    /// Somebody came who was not a member.
+    Joined(String),
 }
 
 /// A member.
