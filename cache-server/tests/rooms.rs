@@ -2,9 +2,12 @@
 
 mod common;
 
+use cache_server::rooms::{Lobby, Options};
 use common::{Member, Relay, create, enter, say};
 use proto::Message;
 use proto::room::{Going, Refusal, Remote, What, Words};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn a_pause_is_with_both_before_it_takes_effect() {
@@ -148,4 +151,56 @@ async fn a_node_without_rooms_says_so() {
     let refused = ana.refused(Message::CreateRoom(create("Ana"))).await;
     assert_eq!(refused.why, Refusal::NoRooms);
     assert!(ana.list().await.is_empty());
+}
+
+/// Takes one HTTP request and answers it; its head and body.
+async fn request(listener: &TcpListener, answer: &str) -> (String, serde_json::Value) {
+    let waiting = async {
+        let (mut socket, _) = listener.accept().await.expect("a connection");
+        let mut bytes = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n")
+                && let Ok(json) = serde_json::from_str(body)
+            {
+                socket.write_all(answer.as_bytes()).await.expect("taken");
+                return (head.to_owned(), json);
+            }
+            assert_ne!(socket.read_buf(&mut bytes).await.expect("bytes"), 0, "{text}");
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("told in time")
+}
+
+#[tokio::test]
+async fn another_program_is_told_who_comes_but_not_how_to_get_into_private_rooms() {
+    const DONE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    const ELSEWHERE: &str = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\n\
+        Connection: close\r\nContent-Length: 0\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let announce_url = Some(format!("http://{address}/rooms"));
+    let lobby = Lobby::open(Options { announce_url, ..Options::default() }).await.expect("a lobby");
+    let relay = Relay::with(Some(lobby)).await;
+    let mut ana = Member::dial(&relay).await;
+    let code = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
+    let (head, note) = request(&listener, ELSEWHERE).await;
+    assert!(head.starts_with("POST /rooms ") && head.contains("application/json"), "{head}");
+    assert_eq!(note["event"], "room_opened");
+    assert_eq!(note["room"], code.to_string());
+    assert_eq!((&note["stream"], &note["member"]), (&"film".into(), &"Ana".into()));
+
+    let mut ben = Member::dial(&relay).await;
+    ben.enters(Message::EnterRoom(enter(code, "Ben"))).await;
+    let (head, note) = request(&listener, DONE).await;
+    assert!(head.starts_with("POST /rooms "), "no redirect is followed: {head}");
+    assert_eq!((&note["event"], &note["member"]), (&"member_joined".into(), &"Ben".into()));
+    let mut eva = Member::dial(&relay).await;
+    let mut secret = create("Eva");
+    secret.settings.private = true;
+    eva.enters(Message::CreateRoom(secret)).await;
+    let (_, note) = request(&listener, DONE).await;
+    assert_eq!(note["event"], "room_opened");
+    assert!(note.get("room").is_none(), "{note}");
+    assert!(note["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{note}");
 }

@@ -11,12 +11,15 @@ use relay::Node;
 use relay::rooms::{Rooms, Seat as Ends};
 use tokio::sync::mpsc;
 
-use super::Options;
 use super::guard::Guard;
+use super::hook::Hook;
+use super::keeper::Keeper;
 use super::pin::Pins;
-use super::rules::{About, Room, words};
+use super::rules::{About, Input, Room, words};
 use super::seat::{Seat, address_of};
-use super::task::{Handle, Task};
+use super::store::{Store, Stored};
+use super::task::{Call, Handle, Task};
+use super::{Error, Options};
 
 /// What a connection said and no room took in yet; one that says more is closed.
 const SAID: usize = 64;
@@ -32,21 +35,47 @@ pub struct Lobby {
     rooms: Mutex<HashMap<RoomCode, Handle>>,
     guard: Mutex<Guard>,
     pins: Pins,
+    store: Option<Store>,
+    hook: Option<Hook>,
     seats: AtomicU64,
 }
 
 impl Lobby {
-    /// A lobby without rooms.
-    #[must_use]
-    pub fn new(options: Options) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
+    /// A lobby with the rooms that are kept in the file, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be used, or nobody can be told.
+    pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        let (store, stored) = match &options.file {
+            Some(file) => {
+                let (store, stored) = Store::open(file).await?;
+                (Some(store), stored)
+            }
+            None => (None, Vec::new()),
+        };
+        let hook = options.announce_url.clone().map(Hook::new).transpose()?;
+        let lobby = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             options,
             rooms: Mutex::default(),
             guard: Mutex::default(),
             pins: Pins::default(),
+            store,
+            hook,
             seats: AtomicU64::new(0),
-        })
+        });
+        for Stored { room, pin } in stored {
+            let room = Room::restore(room, lobby.options.size, now());
+            lobby.start(&mut lobby.rooms(), room, pin);
+        }
+        Ok(lobby)
+    }
+
+    /// Returns when all that happened is written down.
+    pub async fn flush(&self) {
+        if let Some(store) = &self.store {
+            store.flush().await;
+        }
     }
 
     pub(super) fn guard(&self) -> MutexGuard<'_, Guard> {
@@ -86,16 +115,21 @@ impl Lobby {
         let code = new_code(&rooms);
         let stream = stream.name.clone();
         let about = About { code, stream, film, settings, pin: pin.is_some() };
-        let (handle, task) = Task::new(Room::new(about, self.options.size, now()), pin);
-        rooms.insert(code, handle.clone());
-        drop(rooms);
-        self.start(code, handle.clone(), task);
-        Ok(handle)
+        Ok(self.start(&mut rooms, Room::new(about, self.options.size, now()), pin))
     }
 
     /// Runs a room until it is over.
-    fn start(&self, code: RoomCode, handle: Handle, task: Task) {
-        let lobby = self.this.clone();
+    fn start(
+        &self,
+        rooms: &mut HashMap<RoomCode, Handle>,
+        room: Room,
+        pin: Option<Arc<str>>,
+    ) -> Handle {
+        let code = room.about().code;
+        let keeper = Keeper::new(self.store.clone(), pin.clone());
+        let (handle, task) = Task::new(room, pin, keeper, self.hook.clone());
+        rooms.insert(code, handle.clone());
+        let (lobby, started) = (self.this.clone(), handle.clone());
         tokio::spawn(async move {
             task.run().await;
             let Some(lobby) = lobby.upgrade() else { return };
@@ -104,6 +138,7 @@ impl Lobby {
                 rooms.remove(&code);
             }
         });
+        started
     }
 
     /// Where there are as many rooms as may be, the one that has been empty for longest goes.
@@ -120,7 +155,10 @@ impl Lobby {
             );
             return Err(words::refusal(Refusal::TooManyRooms, &reason));
         };
-        rooms.remove(&code);
+        if let Some(room) = rooms.remove(&code) {
+            // One that has so much to do is not empty after all, and ends when it is.
+            let _ = room.calls.try_send(Call::Input(Input::End, None));
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::Message;
 use proto::conn::now;
-use proto::room::{CreateRoom, EnterRoom, Refusal, RoomToken};
+use proto::room::{CreateRoom, EnterRoom, Refusal, RoomCode, RoomToken};
 use relay::Node;
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,6 +29,7 @@ pub(super) struct Seat {
 /// A room, and what it tells.
 pub(super) struct Inside {
     room: Handle,
+    code: RoomCode,
     told: mpsc::Receiver<Told>,
 }
 
@@ -64,9 +65,20 @@ impl Seat {
                     }
                     self.pass_on(bytes).await
                 }
-                // It did not read for too long.
-                None => Err(Gone),
+                None => self.lost().await,
             },
+        }
+    }
+
+    /// The room let go of this connection without a word.
+    async fn lost(&mut self) -> Result<(), Gone> {
+        match self.room.take() {
+            // It ended while we were at its door.
+            Some(Inside { room, code, .. }) if room.calls.is_closed() => {
+                self.answer(words::unknown_room(&code.to_string())).await
+            }
+            // What it told was not read for too long.
+            _ => Err(Gone),
         }
     }
 
@@ -105,16 +117,13 @@ impl Seat {
             };
             return self.answer(words::refused(Refusal::NoSuchStream, &reason)).await;
         };
-        let ask = EnterRoom {
-            // Replaced by the room's own.
-            code: proto::room::RoomCode::from_random([0; 10]),
-            name: create.name,
-            pin: None,
-            token: None,
-            film: create.film,
-        };
         match self.lobby.create(&stream, create.settings, create.pin).await {
-            Ok(room) => self.go_in(room, ask, true).await,
+            Ok(room) => {
+                let code = room.face().line.code;
+                let CreateRoom { name, film, .. } = create;
+                let ask = EnterRoom { code, name, pin: None, token: None, film };
+                self.go_in(room, ask, true).await
+            }
             Err(refused) => self.answer(Message::Refused(refused)).await,
         }
     }
@@ -162,7 +171,7 @@ impl Seat {
         if room.calls.send(call).await.is_err() {
             return self.answer(words::unknown_room(&code.to_string())).await;
         }
-        self.room = Some(Inside { room, told });
+        self.room = Some(Inside { room, code, told });
         Ok(())
     }
 }

@@ -11,6 +11,8 @@ use proto::room::{Refusal, RoomLine, RoomToken};
 use proto::time::Stamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::hook::Hook;
+use super::keeper::Keeper;
 use super::rules::{Input, Output, Room, SeatId};
 
 /// What members said and was not taken in yet; who says more waits.
@@ -69,16 +71,23 @@ pub(super) struct Task {
     calls: mpsc::Receiver<Call>,
     seats: HashMap<SeatId, mpsc::Sender<Told>>,
     face: Arc<Mutex<Face>>,
+    keeper: Keeper,
+    hook: Option<Hook>,
 }
 
 impl Task {
-    pub(super) fn new(room: Room, pin: Option<Arc<str>>) -> (Handle, Self) {
+    pub(super) fn new(
+        room: Room,
+        pin: Option<Arc<str>>,
+        keeper: Keeper,
+        hook: Option<Hook>,
+    ) -> (Handle, Self) {
         let (sender, calls) = mpsc::channel(INPUTS);
         let face = Face { line: room.line(), empty_since: Some(now()) };
         let face = Arc::new(Mutex::new(face));
         let private = room.about().settings.private;
         let handle = Handle { calls: sender, face: face.clone(), pin, private };
-        (handle, Self { room, calls, seats: HashMap::new(), face })
+        (handle, Self { room, calls, seats: HashMap::new(), face, keeper, hook })
     }
 
     /// Runs the room to its end.
@@ -91,6 +100,10 @@ impl Task {
                     None => return,
                 },
                 () = sleep(due) => Call::Input(Input::Tick, None),
+                () = self.keeper.overdue() => {
+                    self.keeper.keep(&mut self.room);
+                    continue;
+                }
             };
             let over = match call {
                 Call::Knows(token, answer) => {
@@ -106,7 +119,7 @@ impl Task {
                 }
             };
             if over {
-                return;
+                return self.keeper.remove(&self.room).await;
             }
         }
     }
@@ -125,11 +138,16 @@ impl Task {
                         next.extend(self.tell(&seats, &message).map(Input::Gone));
                     }
                     Output::Dismiss(seat, message) => self.dismiss(seat, &message),
-                    Output::Joined(_) => {}
+                    Output::Happened(event) => {
+                        if let Some(hook) = &self.hook {
+                            hook.tell(self.room.about(), event);
+                        }
+                    }
                     Output::Over => over = true,
                 }
             }
         }
+        self.keeper.keep(&mut self.room);
         self.show();
         over
     }

@@ -66,7 +66,8 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) async fn start() -> Self {
-        Self::with(Some(Lobby::new(Options::default()))).await
+        let lobby = Lobby::open(Options::default()).await.expect("a lobby");
+        Self::with(Some(lobby)).await
     }
 
     pub(crate) async fn without_rooms() -> Self {

@@ -7,7 +7,7 @@ use proto::{Message, limits};
 
 use super::pace::Pace;
 use super::state::hash;
-use super::{Enter, Knocker, MEMBERS_PAUSE_US, Member, Output, Room, SeatId, words};
+use super::{Enter, Event, Knocker, MEMBERS_PAUSE_US, Member, Output, Room, SeatId, words};
 
 /// A member that is away so long leaves, microseconds; counted while somebody is here.
 const AWAY_US: i64 = 600_000_000;
@@ -99,7 +99,8 @@ impl Room {
         (self.changes.room, self.changes.members) = (true, true);
         self.welcome(self.members.len() - 1, token);
         self.happened(ask.name.clone(), What::Joined, now);
-        self.out.push(Output::Joined(ask.name));
+        let event = if id == self.owner { Event::Opened } else { Event::Joined };
+        self.out.push(Output::Happened(event(ask.name)));
     }
 
     fn come_back(&mut self, index: usize, who: Enter, token: RoomToken, now: Stamp) {

@@ -10,7 +10,7 @@ use super::pace::Rate;
 use super::{Room, SeatId, words};
 
 /// Most lines of a room that are kept; the oldest make way.
-pub(super) const KEPT: usize = 2_000;
+pub(in crate::rooms) const KEPT: usize = 2_000;
 /// What a member may say.
 const SAY: Rate = Rate { burst: 10, every_us: 500_000 };
 

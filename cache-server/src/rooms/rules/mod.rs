@@ -34,6 +34,7 @@ use proto::room::{
 };
 use proto::time::Stamp;
 
+pub(super) use lines::KEPT as LINES_KEPT;
 use lines::Lines;
 use pace::Pace;
 pub use state::{Ban, Changes, Kept, KeptMember};
@@ -92,6 +93,8 @@ pub enum Input {
     Gone(SeatId),
     /// Time goes by.
     Tick,
+    /// The room makes way for others.
+    End,
 }
 
 /// What comes out.
@@ -101,10 +104,19 @@ pub enum Output {
     Tell(Vec<SeatId>, Message),
     /// This connection is told this and has to do with the room no more.
     Dismiss(SeatId, Message),
-    /// Somebody joined for the first time (the maker: opened it), for other programs.
-    Joined(String),
+    /// Other programs may want to know.
+    Happened(Event),
     /// The room is no more.
     Over,
+}
+
+/// What other programs may want to know, with the name of who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The room was made.
+    Opened(String),
+    /// Somebody came who was not a member.
+    Joined(String),
 }
 
 /// A member.
@@ -212,6 +224,7 @@ impl Room {
             Input::Said(seat, message) => self.hear(seat, message, now),
             Input::Gone(seat) => self.gone(seat, now),
             Input::Tick => {}
+            Input::End => self.end("nobody was in the room, and it made way for others"),
         }
         if self.is_anyone_here() != was_anyone_here {
             self.since = now;

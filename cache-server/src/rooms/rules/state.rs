@@ -57,7 +57,7 @@ pub struct Kept {
 }
 
 /// What changed of what is kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Host, timeline, bans.
     pub room: bool,
@@ -65,14 +65,6 @@ pub struct Changes {
     pub members: bool,
     /// Lines that are new.
     pub lines: Vec<Line>,
-}
-
-impl Changes {
-    /// Whether nothing did.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self.room && !self.members && self.lines.is_empty()
-    }
 }
 
 /// What is kept of a token: who reads it cannot come in with it.
@@ -86,26 +78,38 @@ impl Room {
         std::mem::take(&mut self.changes)
     }
 
-    /// All that is to be kept, with lines or without.
+    /// All that is to be kept.
     #[must_use]
-    pub fn kept(&self, with_lines: bool) -> Kept {
-        let member = |member: &Member| KeptMember {
-            id: member.id,
-            name: member.name.clone(),
-            token: member.token,
-            copy: member.copy,
-        };
-        let lines = self.lines.kept.iter().filter(|_| with_lines);
+    pub fn kept(&self) -> Kept {
+        let lines = self.lines.kept.iter().cloned().collect();
+        Kept { members: self.kept_members(), lines, ..self.kept_room() }
+    }
+
+    /// What is to be kept but for members and lines.
+    #[must_use]
+    pub fn kept_room(&self) -> Kept {
         Kept {
             about: self.about.clone(),
             host: self.host,
             owner: self.owner,
             next_id: self.next_id,
             timeline: self.timeline,
-            members: self.members.iter().map(member).collect(),
+            members: Vec::new(),
             bans: self.bans.clone(),
-            lines: lines.cloned().collect(),
+            lines: Vec::new(),
         }
+    }
+
+    /// What is to be kept of members.
+    #[must_use]
+    pub fn kept_members(&self) -> Vec<KeptMember> {
+        let member = |member: &Member| KeptMember {
+            id: member.id,
+            name: member.name.clone(),
+            token: member.token,
+            copy: member.copy,
+        };
+        self.members.iter().map(member).collect()
     }
 
     /// The room again as it was kept; all its members are away. What played has gone on.
@@ -123,7 +127,7 @@ impl Room {
         room.bans = kept.bans;
         room.lines = Lines::default();
         kept.lines.into_iter().for_each(|line| room.lines.add(line));
-        room.changes = Changes::default();
+        room.changes = Changes { room: true, ..Changes::default() };
         room
     }
 }

@@ -70,7 +70,7 @@ impl Stage {
                 Output::Dismiss(seat, message) => {
                     assert!(self.dismissed.insert(seat, message).is_none(), "dismissed twice");
                 }
-                Output::Joined(_) => {}
+                Output::Happened(_) => {}
                 Output::Over => self.over = true,
             }
         }

@@ -175,7 +175,7 @@ fn who_was_kicked_may_come_back_and_who_was_banned_may_not() {
     assert_eq!(stage.refused(again), Some(Refusal::NotLetIn));
     let again = stage.enter_as(|enter| enter.address = address);
     assert_eq!(stage.refused(again), Some(Refusal::NotLetIn), "another name, the same address");
-    let kept = stage.room.kept(true);
+    let kept = stage.room.kept();
     stage.room = Room::restore(kept, 50, stage.now);
     let again = stage.enter("Ben");
     assert_eq!(stage.refused(again), Some(Refusal::NotLetIn), "also after a restart");

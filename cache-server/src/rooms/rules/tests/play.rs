@@ -214,12 +214,12 @@ fn a_room_that_comes_back_goes_on() {
     stage.words(ana, "hello");
     let token = stage.entered(ben).token;
     let old = stage.timeline();
-    let kept = stage.room.kept(true);
+    let kept = stage.room.kept();
     assert_eq!(kept.lines.len(), stage.room.lines.kept.len());
     stage.wait_us(20 * S);
     let at = stage.now;
     stage.room = Room::restore(kept.clone(), 50, at);
-    assert_eq!(stage.room.kept(true).lines, kept.lines);
+    assert_eq!(stage.room.kept().lines, kept.lines);
     assert!(stage.timeline().epoch > old.epoch);
     assert_eq!(stage.room.shown(at), old.position_us(at), "it played on");
     let again = stage.enter_as(|enter| {
