@@ -36,6 +36,8 @@ impl Announcer {
         {
             remark(reason);
         }
+        let told = self.told.said.back().map_or(0, |said| said.number);
+        status.said.iter().filter(|said| said.number > told).for_each(|said| remark(&said.words));
         if status.words != self.told.words {
             remark(&status.word);
         }

@@ -18,7 +18,7 @@ use crate::session::{self, Command, Config, Patience, SessionError};
 use crate::shared::Shared;
 use crate::stats::State;
 use crate::watch::End;
-use crate::{audio, catalog, discover, headless, sound, video, watch};
+use crate::{audio, catalog, discover, headless, room, sound, talk, video, watch};
 
 /// Threads of the runtime: one for the stream, one for the clock, so that neither waits.
 const WORKERS: usize = 2;
@@ -80,7 +80,13 @@ pub fn run(args: &Args) -> Result<ExitCode, AppError> {
         .enable_all()
         .build()
         .map_err(|e| system("cannot start", &e))?;
-    if args.list { list(&runtime, address, args.json) } else { play(runtime, args, address) }
+    if args.list {
+        list(&runtime, address, args.json)
+    } else if args.together.rooms {
+        rooms(&runtime, address, args.json)
+    } else {
+        play(runtime, args, address)
+    }
 }
 
 fn system(what: &'static str, reason: &dyn std::fmt::Display) -> AppError {
@@ -120,6 +126,18 @@ fn say_streams(address: &str, streams: &[proto::StreamInfo], json: bool) {
     let _ = lines.iter().all(line);
 }
 
+/// Lists the rooms of a node.
+fn rooms(runtime: &Runtime, address: &str, json: bool) -> Result<ExitCode, AppError> {
+    let found = runtime.block_on(session::control::rooms(address)).map_err(Arc::new)?;
+    let (rooms, node_now) = found;
+    if rooms.is_empty() {
+        remark(format_args!("{address} has no open room at the moment: --create-room makes one"));
+    }
+    let lines = if json { room::list::json_lines } else { room::list::lines };
+    let _ = lines(&rooms, node_now).iter().all(line);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Plays a stream to its end, or the user's.
 fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppError> {
     let recording = args.record.as_deref().map(start_recording).transpose()?;
@@ -127,8 +145,10 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     let shared = Arc::new(Shared::new(args.headless, !args.no_audio, desk));
     let tap = recording.as_ref().map(Recording::tap);
     let player = Player::new(shared.clone(), i64::from(args.latency_us()), tap);
+    let seat = args.together.seat(args.stream.clone()).map(Arc::new);
     let config = Config {
         address: address.to_owned(),
+        seat: seat.clone(),
         stream: args.stream.clone(),
         buffer_us: args.latency_us(),
         start_us: args.start,
@@ -142,6 +162,11 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
         runtime.spawn(watch_stream(config, player, shared.clone(), commands, quit.clone()));
     runtime.spawn(listen_for_signals(shared.clone()));
     let threads = start_threads(&shared)?;
+    if let Some(seat) = seat.clone() {
+        let shared = shared.clone();
+        // Not waited for: a terminal may say nothing for ever.
+        thread("terminal", move || talk::listen(&shared, &seat))?;
+    }
     let mut announcer = Announcer::new(address.to_owned());
     let end = if args.headless {
         headless::run(&shared, args.json, &mut announcer)
@@ -243,10 +268,7 @@ async fn listen_for_signals(shared: Arc<Shared>) {
 fn start_threads(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, AppError> {
     let start = |name: &str, work: fn(&Shared)| {
         let shared = shared.clone();
-        std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || work(&shared))
-            .map_err(|e| system("cannot start a thread", &e))
+        thread(name, move || work(&shared))
     };
     let threads = vec![start("video", video::run)?, start("audio", audio::run)?];
     if !shared.headless && shared.wants_sound() {
@@ -254,6 +276,11 @@ fn start_threads(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, AppError> 
         start("sound", keep_card)?;
     }
     Ok(threads)
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, AppError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(|e| system("cannot start a thread", &e))
 }
 
 /// Keeps a sound card open once there is sound to play.

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
 
+use proto::room::{self, Control, CreateRoom, EnterRoom, RoomCode, RoomSettings};
+
 use crate::progress::parse_clock;
 use crate::record;
+use crate::room::Seat;
+use crate::room::seat::Errand;
 use crate::sound::LOUDEST;
 
 /// Between capture and presentation unless told otherwise, milliseconds.
@@ -32,6 +36,9 @@ const LONGEST_BUFFER_S: u32 = 3600;
 /// relay keeps some (--dvr), left and right go 10 s back and ahead, home to the start of what there
 /// is, end near the end of a recording or back to the present, space goes on where it was, and the
 /// square brackets play slower and faster. A live stream of which nothing is kept goes on live.
+///
+/// In a room these keys are for all. What is typed in the terminal, or in the window after t or Enter,
+/// is said to the others; /help lists the commands of a room.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "client", version, after_help = AFTER_HELP)]
 pub struct Args {
@@ -95,9 +102,106 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
+    /// With others, or alone
+    #[command(flatten)]
+    pub together: Together,
+
     /// Write what arrives, untouched, to FILE.mkv or FILE.mp4 while it plays
     #[arg(long, value_name = "FILE", requires = "connect", value_parser = recordable)]
     pub record: Option<PathBuf>,
+}
+
+/// Watching together with others.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Watching together")]
+pub struct Together {
+    /// Make a room in which others watch the same stream at the same moment
+    #[arg(long, requires = "connect", conflicts_with_all = ["room", "list", "start"])]
+    pub create_room: bool,
+
+    /// Enter a room
+    #[arg(long, value_name = "CODE", requires = "connect", conflicts_with_all = ["stream", "list", "start"])]
+    pub room: Option<RoomCode>,
+
+    /// List the rooms of the server and leave
+    #[arg(long, requires = "connect", conflicts_with_all = ["stream", "list", "start", "headless", "record", "create_room", "room"])]
+    pub rooms: bool,
+
+    /// What the others in the room call you
+    #[arg(long, value_name = "NAME", default_value_t = own_name())]
+    pub name: String,
+
+    /// What others must know to get into the room, or what the room asks for: 4 to 64 bytes
+    #[arg(long)]
+    pub pin: Option<String>,
+
+    /// Who may pause, seek and change the speed for all, unless said otherwise everyone
+    #[arg(long, value_enum)]
+    pub control: Option<Who>,
+
+    /// Who wants into the room knocks, and you open
+    #[arg(long)]
+    pub approve: bool,
+
+    /// Leave the room out of the list of rooms
+    #[arg(long)]
+    pub private: bool,
+}
+
+/// See [`Together::control`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Who {
+    /// Every member of the room
+    Everyone,
+    /// Its host: who made it, or was handed it
+    Host,
+}
+
+impl Together {
+    /// The viewer's place in the room that is meant, if any.
+    #[must_use]
+    pub fn seat(&self, stream: Option<String>) -> Option<Seat> {
+        let (name, pin) = (self.name.clone(), self.pin.clone());
+        let errand = match self.room {
+            Some(code) => Errand::Enter(EnterRoom { code, name, pin, token: None, film: None }),
+            None if self.create_room => {
+                let control = match self.control {
+                    None | Some(Who::Everyone) => Control::Everyone,
+                    Some(Who::Host) => Control::Host,
+                };
+                let (approve, private) = (self.approve, self.private);
+                let settings = RoomSettings { control, approve, private, secret: None };
+                Errand::Create(CreateRoom { stream, name, pin, settings, film: None })
+            }
+            None => return None,
+        };
+        Some(Seat::new(errand))
+    }
+
+    fn validate(&self) -> Result<(), &'static str> {
+        let in_room = self.create_room || self.room.is_some();
+        if self.pin.is_some() && !in_room {
+            return Err("--pin goes with --create-room or --room");
+        }
+        let runs = self.control.is_some() || self.approve || self.private;
+        if runs && !self.create_room {
+            return Err("--control, --approve and --private go with --create-room");
+        }
+        if !room::is_valid_member(&self.name) {
+            return Err("a name in a room is 1 to 40 bytes long, without slashes");
+        }
+        if self.pin.as_deref().is_some_and(|pin| !room::is_valid_pin(pin)) {
+            return Err("a PIN has 4 to 64 bytes");
+        }
+        Ok(())
+    }
+}
+
+/// What the system calls who runs us.
+fn own_name() -> String {
+    let known =
+        ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    known.filter(|name| room::is_valid_member(name)).unwrap_or_else(|| "guest".to_owned())
 }
 
 const AFTER_HELP: &str = "\
@@ -108,6 +212,8 @@ Examples:
   client --connect kitchen --headless --json   statistics for programs
   client --connect kitchen --record door.mkv
   client --connect kitchen --stream film --start 1:02:03 --buffer 120
+  client --connect kitchen --stream film --create-room --pin 4711 --name Ana
+  client --connect kitchen --room ABCDE23456 --pin 4711 --name Ben
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or a stream has to be chosen.";
 
@@ -121,8 +227,12 @@ impl Args {
         if self.headless && self.connect.is_none() {
             return wrong("--headless needs --connect HOST: there is nothing to decode without it");
         }
-        if self.json && self.connect.is_some() && !self.headless && !self.list {
-            return wrong("--json goes with --headless or --list");
+        let lists = self.list || self.together.rooms;
+        if self.json && self.connect.is_some() && !self.headless && !lists {
+            return wrong("--json goes with --headless, --list or --rooms");
+        }
+        if let Err(text) = self.together.validate() {
+            return wrong(text);
         }
         if let Some(name) = &self.stream
             && !proto::stream::is_valid_name(name)
@@ -185,6 +295,9 @@ mod tests {
             "client --connect host --list --json",
             "client --connect host --start 1:02:03.5 --buffer 120",
             "client --connect host --headless --json --no-audio",
+            "client --connect host --stream film --create-room --pin 4711 --control host --approve",
+            "client --connect host --room abcde-23456 --name Ben",
+            "client --connect host --rooms --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }
@@ -213,6 +326,13 @@ mod tests {
             "client --connect h --start -1",
             "client --connect h --buffer 0",
             "client --connect h --list --start 1",
+            "client --connect h --room ABCDE2345O",
+            "client --connect h --room ABCDE23456 --create-room",
+            "client --connect h --room ABCDE23456 --approve",
+            "client --connect h --pin 4711",
+            "client --connect h --create-room --pin 123",
+            "client --connect h --create-room --name a/b",
+            "client --create-room",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -4,6 +4,7 @@
 //! main -> app   starts every thread and task, owns the shutdown
 //!
 //! session       the connections; events in order
+//!   room        watching together: timeline, members, chat
 //!   recorded    fetches a recording, feeds it at its pace, obeys the keys (progress, cue)
 //!   player      places packets on the timeline (timeline, continuity), counts (stats)
 //!     jitter    coded packets wait, bounded, for
@@ -12,6 +13,7 @@
 //!     record    the same packets, untouched, into a file
 //! watch         the main thread's loop with a window: keys, notices, overlay
 //! headless      the main thread's loop without: a line of statistics a second
+//! talk          what is typed in a room
 //! announce      what is said at the terminal when things change
 //! discover      who announces streams on this network
 //! catalog       what one server offers
@@ -35,11 +37,13 @@ pub mod output;
 pub mod player;
 pub mod progress;
 pub mod record;
+pub mod room;
 pub mod session;
 pub mod shared;
 pub mod sound;
 pub mod stage;
 pub mod stats;
+pub mod talk;
 pub mod text;
 pub mod timeline;
 pub mod video;

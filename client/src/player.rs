@@ -240,6 +240,7 @@ impl Sink for Player {
                 status.word = word;
                 status.words += 1;
             }),
+            Event::Said(words) => self.shared.board.say(words),
             Event::AllFed => self.finish(),
             Event::Held(reason) => self.state(State::Held, reason),
             Event::Resumed => self.state(State::Playing, String::new()),

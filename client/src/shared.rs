@@ -1,8 +1,9 @@
 //! What the player's threads share: queues, counters, and the board that says how things are.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::StreamDescription;
 use proto::conn::now;
@@ -15,6 +16,9 @@ use crate::sound::Desk;
 use crate::stage::Stage;
 use crate::stats::{Snapshot, State, Stats};
 use crate::timeline::Schedule;
+
+/// Most that is kept of what was said in a room.
+const SAID: usize = 50;
 
 /// Everything the threads of one player share.
 #[derive(Debug)]
@@ -150,13 +154,37 @@ pub struct Status {
     pub word: String,
     /// How many such words there were.
     pub words: u64,
+    /// What was said in a room, the newest last.
+    pub said: VecDeque<Said>,
     /// Everything received is decoded: pictures and sound.
     pub decoded: (bool, bool),
     /// A signal asked the player to end.
     pub quit: bool,
 }
 
+/// Something that was said in a room.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Counts them, from 1.
+    pub number: u64,
+    /// When it was shown first.
+    pub at: Instant,
+    /// What it says.
+    pub words: String,
+}
+
 impl Board {
+    /// Says something that came from a room.
+    pub fn say(&self, words: String) {
+        self.update(|status| {
+            let number = status.said.back().map_or(0, |said| said.number) + 1;
+            if status.said.len() == SAID {
+                status.said.pop_front();
+            }
+            status.said.push_back(Said { number, at: Instant::now(), words });
+        });
+    }
+
     /// Changes what is on it.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
         let mut status = self.lock();

@@ -82,6 +82,7 @@ fn start(address: &str, stream: Option<&str>) -> Running {
         buffer_us: 250_000,
         start_us: None,
         ahead_us: 30_000_000,
+        seat: None,
         schedule: Arc::default(),
         patience,
     };

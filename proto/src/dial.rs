@@ -188,6 +188,17 @@ fn explain(peer: String, error: ConnError) -> DialError {
 pub async fn keep_clock(
     dialled: &mut Dialled,
     filter: &std::sync::Mutex<crate::clock::Filter>,
+    hear: impl FnMut(crate::Message),
+) -> ConnError {
+    converse(dialled, filter, std::future::pending, hear).await
+}
+
+/// As [`keep_clock`], and says what `next` gives. A future of `next` may be dropped before it is
+/// ready: a message must not be lost by that.
+pub async fn converse<F: Future<Output = crate::Message>>(
+    dialled: &mut Dialled,
+    filter: &std::sync::Mutex<crate::clock::Filter>,
+    mut next: impl FnMut() -> F,
     mut hear: impl FnMut(crate::Message),
 ) -> ConnError {
     use crate::clock::{BURST, INTERVAL};
@@ -196,7 +207,7 @@ pub async fn keep_clock(
     const SILENCE: Duration = Duration::from_secs(3);
     let mut sent = 0;
     let mut heard = tokio::time::Instant::now();
-    let mut next = tokio::time::Instant::now();
+    let mut due = tokio::time::Instant::now();
     loop {
         tokio::select! {
             message = dialled.reader.read() => {
@@ -210,12 +221,17 @@ pub async fn keep_clock(
                     filter.lock().unwrap_or_else(|e| e.into_inner()).add(pong, now);
                     if sent < BURST {
                         // The burst goes as fast as answers come.
-                        next = heard;
+                        due = heard;
                     }
                 }
                 hear(message);
             }
-            () = tokio::time::sleep_until(next) => {
+            message = next() => {
+                if let Err(error) = dialled.writer.write(&message).await {
+                    return error;
+                }
+            }
+            () = tokio::time::sleep_until(due) => {
                 if heard.elapsed() > SILENCE {
                     return ConnError::Timeout(SILENCE);
                 }
@@ -224,7 +240,7 @@ pub async fn keep_clock(
                     return error;
                 }
                 sent += 1;
-                next = tokio::time::Instant::now() + INTERVAL;
+                due = tokio::time::Instant::now() + INTERVAL;
             }
         }
     }

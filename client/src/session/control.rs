@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use proto::clock::Filter;
 use proto::conn::{ConnError, now};
-use proto::dial::{Dialled, dial, keep_clock};
-use proto::message::List;
+use proto::dial::{Dialled, converse, dial, keep_clock};
+use proto::message::{List, Ping};
 use proto::retry::Backoff;
+use proto::room::RoomLine;
 use proto::time::Stamp;
 use proto::{Message, Role, StreamInfo};
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use super::error::SessionError;
 use super::{AGENT, Config};
+use crate::room::Seat;
 use crate::timeline::PeerClock;
 
 /// A question is answered within this, or never.
@@ -88,13 +90,22 @@ impl Peer {
         }
     }
 
-    fn hear(&self, message: Message) {
+    /// What the node's clock shows, as well as it is known.
+    pub(super) fn node_now(&self) -> Option<Stamp> {
+        self.clock().map(|clock| now() + clock.offset)
+    }
+
+    fn hear(&self, message: Message, seat: Option<&Seat>) {
         self.heard_us.store(now().0, Ordering::Relaxed);
         match message {
             Message::Pong(_) => {
                 self.clock_tried.send_replace(true);
             }
-            other => tracing::debug!(kind = other.kind(), "unexpected on the control connection"),
+            other => match seat {
+                // Before the clock is known nothing is news.
+                Some(seat) => seat.hear(other, self.node_now().unwrap_or(Stamp(i64::MAX))),
+                None => tracing::debug!(kind = other.kind(), "unexpected on control"),
+            },
         }
     }
 }
@@ -105,9 +116,8 @@ pub(super) struct ControlTask(tokio::task::JoinHandle<()>);
 impl ControlTask {
     /// Keeps the connection for as long as there is anybody to know by it.
     pub(super) fn start(config: &Config, peer: Arc<Peer>) -> Self {
-        let address = config.address.clone();
-        let backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
-        Self(tokio::spawn(async move { keep(&address, &peer, backoff).await }))
+        let config = config.clone();
+        Self(tokio::spawn(async move { keep(&config, &peer).await }))
     }
 }
 
@@ -121,11 +131,16 @@ impl Drop for ControlTask {
 ///
 /// A connection is lost while the view goes on when a laptop changes its network, or the server ran
 /// out of places: without another, the server's clock could only be guessed on.
-async fn keep(address: &str, peer: &Peer, mut backoff: Backoff) {
+async fn keep(config: &Config, peer: &Peer) {
+    let patience = &config.patience;
+    let mut backoff = Backoff::new(patience.first_wait, patience.longest_wait);
     loop {
         let before = peer.heard();
-        let error = once(address, peer).await;
+        let error = once(&config.address, peer, config.seat.as_deref()).await;
         tracing::debug!("no control connection: {error}");
+        if let Some(seat) = &config.seat {
+            seat.lost(&error.to_string());
+        }
         let was_there = peer.heard() != before;
         if was_there {
             backoff.reset();
@@ -137,14 +152,42 @@ async fn keep(address: &str, peer: &Peer, mut backoff: Backoff) {
 }
 
 /// Keeps a control connection until it fails; gives why.
-async fn once(address: &str, peer: &Peer) -> SessionError {
+async fn once(address: &str, peer: &Peer, seat: Option<&Seat>) -> SessionError {
     let mut dialled = match dial(address, Role::Control, None, AGENT).await {
         Ok(dialled) => dialled,
         Err(error) => return error.into(),
     };
     peer.connected(dialled.welcome.node);
-    let error = keep_clock(&mut dialled, &peer.clock, |message| peer.hear(message)).await;
-    SessionError::Connection { address: address.to_owned(), error }
+    let failed = |error| SessionError::Connection { address: address.to_owned(), error };
+    if let Some(seat) = seat
+        && let Err(error) = dialled.writer.write(&seat.hello().await).await
+    {
+        return failed(error);
+    }
+    let hear = |message| peer.hear(message, seat);
+    failed(match seat {
+        Some(seat) => converse(&mut dialled, &peer.clock, || seat.next(), hear).await,
+        None => keep_clock(&mut dialled, &peer.clock, hear).await,
+    })
+}
+
+/// Asks a node which rooms it has; gives its clock with them.
+pub async fn rooms(address: &str) -> Result<(Vec<RoomLine>, Stamp), SessionError> {
+    let Dialled { mut reader, mut writer, .. } = dial(address, Role::Control, None, AGENT).await?;
+    let failed = |error| SessionError::Connection { address: address.to_owned(), error };
+    writer.write(&Message::Ping(Ping { sent_us: now() })).await.map_err(failed)?;
+    writer.write(&Message::ListRooms).await.map_err(failed)?;
+    let mut node_now = now();
+    loop {
+        let message =
+            timeout(ANSWER, reader.read()).await.unwrap_or(Err(ConnError::Timeout(ANSWER)));
+        match message.map_err(failed)? {
+            Message::Pong(pong) => node_now = pong.sent_us,
+            Message::Rooms(rooms) => return Ok((rooms, node_now)),
+            Message::Refused(refused) => return Err(SessionError::Room(refused.reason)),
+            _ => {}
+        }
+    }
 }
 
 /// Asks a server what it offers, without watching anything.

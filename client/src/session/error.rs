@@ -34,6 +34,8 @@ pub enum SessionError {
         /// What there is.
         offered: Vec<StreamInfo>,
     },
+    /// The room is not entered, or has to be left; a sentence that says why.
+    Room(String),
     /// The connection ended while the stream was watched.
     Connection {
         /// The other side, HOST:PORT.
@@ -75,6 +77,7 @@ impl fmt::Display for SessionError {
                 f,
                 "nothing of '{stream}' at {address} is recorded: watch it live, without --start"
             ),
+            Self::Room(reason) => f.write_str(reason),
             Self::Connection { address, error } => connection(f, address, error),
         }
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! control   the connection for the clock and the catalogue
 //! view      the connection for the stream
+//! room      getting into a room, and out of it
 //! rewind    the way from a live stream to what is kept of it
 //! recorded  the same for a recording: what is fetched, and when it is fed
 //! error     why it cannot go on, in a sentence with the way out
@@ -15,8 +16,11 @@ pub mod control;
 mod error;
 mod recorded;
 mod rewind;
+mod room;
 mod view;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +35,7 @@ use control::{ControlTask, Peer};
 
 use crate::cue::Cue;
 use crate::progress::Progress;
+use crate::room::Seat;
 use crate::timeline::{PeerClock, Schedule};
 
 /// Program and version, for the server's log.
@@ -50,6 +55,8 @@ pub struct Config {
     pub start_us: Option<i64>,
     /// How far ahead of its position a recording is fetched, microseconds.
     pub ahead_us: i64,
+    /// The viewer's place in a room, if it watches together with others.
+    pub seat: Option<Arc<Seat>>,
     /// When what is shown: the player's.
     pub schedule: Arc<Schedule>,
     /// When to take a silent connection for lost, and how fast to come back.
@@ -102,6 +109,8 @@ pub enum Event {
     Buffering(String),
     /// Something about a recording, for people.
     Word(String),
+    /// Something from the room, for people.
+    Said(String),
     /// The last packet of a recording was handed on; it is still to be played.
     AllFed,
     /// The source is away, with the reason.
@@ -173,21 +182,35 @@ pub async fn run(
     commands: &mut mpsc::Receiver<Command>,
     quit: Arc<Notify>,
 ) -> Result<(), SessionError> {
-    let mut config = config.clone();
     let peer = Arc::new(Peer::new());
-    let _control = ControlTask::start(&config, peer.clone());
-    let mut backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
-    let mut ever_described = false;
+    let _control = ControlTask::start(config, peer.clone());
     let quit = quit.notified();
     tokio::pin!(quit);
+    match &config.seat {
+        Some(seat) => room::run(config, seat, &peer, sink, commands, quit).await,
+        None => watch(config, &peer, sink, commands, quit).await,
+    }
+}
+
+/// Watches a stream, over as many connections as it takes.
+async fn watch(
+    config: &Config,
+    peer: &Arc<Peer>,
+    sink: &mut impl Sink,
+    commands: &mut mpsc::Receiver<Command>,
+    mut quit: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), SessionError> {
+    let mut config = config.clone();
+    let mut backoff = Backoff::new(config.patience.first_wait, config.patience.longest_wait);
+    let mut ever_described = false;
     loop {
         let mut described = false;
         let watched =
-            view::watch(&config, &peer, sink, commands, &mut described, quit.as_mut()).await;
+            view::watch(&config, peer, sink, commands, &mut described, quit.as_mut()).await;
         ever_described |= described;
         let outcome = match watched {
             Ok(view::Outcome::Recorded(entry)) => {
-                Ok(recorded::run(&config, &peer, sink, commands, *entry, quit.as_mut()).await)
+                Ok(recorded::run(&config, peer, sink, commands, *entry, quit.as_mut()).await)
             }
             Ok(view::Outcome::Left(left)) => Ok(left),
             Err(error) => Err(error),

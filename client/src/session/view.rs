@@ -19,7 +19,7 @@ use super::control::{self, Peer};
 use super::error::SessionError;
 use super::recorded::Entry;
 use super::rewind::{self, Rewind};
-use super::{AGENT, Command, Config, Event, Left, Sink};
+use super::{AGENT, Command, Config, Event, Left, Sink, room};
 
 /// How long the first packet waits for the clock: without it, what it says of time is a guess.
 const CLOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -180,6 +180,7 @@ impl<S: Sink> View<'_, S> {
                     Ok(message) => message?,
                     Err(_) => {
                         self.check_silence(heard)?;
+                        room::tell(self.config, self.sink, None);
                         continue;
                     }
                 },
@@ -200,6 +201,7 @@ impl<S: Sink> View<'_, S> {
                 let _ = timeout(CLOCK_PATIENCE, self.peer.clock_tried()).await;
             }
             heard = now();
+            room::tell(self.config, self.sink, None);
             if let Some(end) = self.take(message)? {
                 return Ok(end);
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::cue::Cue;
+use client::room::Seat;
 use client::session::{Command, Config, Event, Patience, SessionError, Sink, run};
 use client::timeline::Schedule;
 use proto::conn::{Reader, Writer, now};
@@ -16,7 +17,7 @@ use proto::{CloseCode, Message, Packet, PacketHeader, Role, StreamDescription, S
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::timeout;
 
 /// Nothing here takes that long unless it hangs.
@@ -114,6 +115,10 @@ pub(crate) struct Node {
     /// Whether anything is kept.
     keeps: bool,
     pub(crate) subscribed: AtomicUsize,
+    /// What is said of rooms on its control connections, and told there.
+    rooms: mpsc::UnboundedSender<Message>,
+    pub(crate) heard: Mutex<mpsc::UnboundedReceiver<Message>>,
+    pub(crate) told: broadcast::Sender<Message>,
 }
 
 impl Node {
@@ -121,7 +126,11 @@ impl Node {
         index: Index,
         answer: impl Fn(u64, usize) -> Answer + Send + Sync + 'static,
     ) -> Arc<Self> {
+        let (rooms, heard) = mpsc::unbounded_channel();
         Arc::new(Self {
+            rooms,
+            heard: Mutex::new(heard),
+            told: broadcast::Sender::new(64),
             index: watch::Sender::new(index),
             answer: Box::new(answer),
             asked: Mutex::default(),
@@ -137,7 +146,11 @@ impl Node {
         let keeps = kept.is_some();
         let mut index = kept.unwrap_or_else(|| index(1, 0, 0, false));
         index.description = live_description();
+        let (rooms, heard) = mpsc::unbounded_channel();
         Arc::new(Self {
+            rooms,
+            heard: Mutex::new(heard),
+            told: broadcast::Sender::new(64),
             index: watch::Sender::new(index),
             answer: Box::new(|_, _| Answer::Whole),
             asked: Mutex::default(),
@@ -168,7 +181,7 @@ impl Node {
         let welcome = Welcome { version: 1, node: 7, agent: "fake".into() };
         writer.write(&Message::Welcome(welcome)).await.ok()?;
         if hello.role == Role::Control {
-            control(reader, writer).await
+            self.control(reader, writer).await
         } else {
             self.view(reader, writer).await
         }
@@ -261,6 +274,57 @@ impl Node {
         (answer != Answer::CutIn).then_some(())
     }
 
+    async fn control(
+        &self,
+        mut reader: Reader<OwnedReadHalf>,
+        mut writer: Writer<OwnedWriteHalf>,
+    ) -> Option<()> {
+        let mut told = self.told.subscribe();
+        loop {
+            let answer = tokio::select! {
+                message = reader.read() => match message.ok()? {
+                    Message::Ping(ping) => {
+                        let at = now();
+                        Message::Pong(Pong { ping_sent_us: ping.sent_us, received_us: at, sent_us: at })
+                    }
+                    Message::List(_) => Message::Catalog(Catalog { streams: vec![film()] }),
+                    other => {
+                        self.rooms.send(other).ok()?;
+                        continue;
+                    }
+                },
+                message = told.recv() => message.ok()?,
+            };
+            // The test ends a connection so.
+            if matches!(answer, Message::End) {
+                return None;
+            }
+            writer.write(&answer).await.ok()?;
+        }
+    }
+
+    /// The next that is said of rooms, but for reports.
+    pub(crate) async fn hears(&self) -> Message {
+        loop {
+            let message = self.hears_all().await;
+            if !matches!(message, Message::Report(_)) {
+                return message;
+            }
+        }
+    }
+
+    /// The next that is said of rooms.
+    #[expect(clippy::await_holding_lock, reason = "one test alone listens")]
+    pub(crate) async fn hears_all(&self) -> Message {
+        let mut heard = self.heard.lock().expect("not poisoned");
+        timeout(HANGS, heard.recv()).await.expect("says something").expect("goes on")
+    }
+
+    /// Tells the viewer.
+    pub(crate) fn tells(&self, message: Message) {
+        self.told.send(message).expect("somebody listens");
+    }
+
     pub(crate) fn times_asked(&self, number: u64) -> usize {
         self.asked.lock().expect("not poisoned").iter().filter(|n| **n == number).count()
     }
@@ -273,22 +337,6 @@ trait WriteRaw {
 impl WriteRaw for Writer<OwnedWriteHalf> {
     async fn write_raw(&mut self, bytes: &[u8]) -> Option<()> {
         self.get_mut().write_all(bytes).await.ok()
-    }
-}
-
-async fn control(
-    mut reader: Reader<OwnedReadHalf>,
-    mut writer: Writer<OwnedWriteHalf>,
-) -> Option<()> {
-    loop {
-        let answer = match reader.read().await.ok()? {
-            Message::Ping(ping) => {
-                let at = now();
-                Message::Pong(Pong { ping_sent_us: ping.sent_us, received_us: at, sent_us: at })
-            }
-            _ => Message::Catalog(Catalog { streams: vec![film()] }),
-        };
-        writer.write(&answer).await.ok()?;
     }
 }
 
@@ -334,6 +382,14 @@ pub(crate) struct Viewer {
 }
 
 pub(crate) async fn watch(node: &Arc<Node>, start_us: Option<i64>) -> Viewer {
+    watch_as(node, start_us, None).await
+}
+
+pub(crate) async fn watch_as(
+    node: &Arc<Node>,
+    start_us: Option<i64>,
+    seat: Option<Arc<Seat>>,
+) -> Viewer {
     let (to_test, events) = mpsc::unbounded_channel();
     let (remote, mut commands) = mpsc::channel(8);
     let config = Config {
@@ -342,6 +398,7 @@ pub(crate) async fn watch(node: &Arc<Node>, start_us: Option<i64>) -> Viewer {
         buffer_us: 250_000,
         start_us,
         ahead_us: 30_000_000,
+        seat,
         schedule: Arc::new(Schedule::default()),
         patience: Patience {
             first_wait: Duration::from_millis(5),

@@ -31,7 +31,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::control::Peer;
 use super::rewind::FromLive;
 use super::view::Opened;
-use super::{Command, Config, Event, Left, SessionError, Sink};
+use super::{Command, Config, Event, Left, SessionError, Sink, room};
 use deck::{Deck, Step};
 use link::{Link, Said};
 use meter::Meter;
@@ -85,6 +85,7 @@ pub(super) async fn run(
         show.fetch(&link.ask, now());
         left = left.or_else(|| show.step());
         show.tell();
+        room::tell(config, show.sink, Some(show.deck.position_us()));
     }
     link.close().await;
     left.unwrap_or(Left::Over)

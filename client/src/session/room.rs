@@ -1,0 +1,93 @@
+//! Getting into a room, and out of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use proto::Message;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::control::Peer;
+use super::view::GOODBYE;
+use super::{Command, Config, Event, SessionError, Sink, watch};
+use crate::room::seat::{Errand, Standing};
+use crate::room::{Room, Seat, words};
+
+/// Enters the room and watches there until it is over, one has to leave, or `quit` comes.
+pub(super) async fn run(
+    config: &Config,
+    seat: &Arc<Seat>,
+    peer: &Arc<Peer>,
+    sink: &mut impl Sink,
+    commands: &mut mpsc::Receiver<Command>,
+    mut quit: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), SessionError> {
+    let Some(stream) = enter(config, seat, sink, quit.as_mut()).await else { return gone(seat) };
+    let config = Config { stream: Some(stream), start_us: None, ..config.clone() };
+    let over = async {
+        tokio::select! {
+            () = seat.gone() => {}
+            () = quit => {}
+        }
+    };
+    tokio::pin!(over);
+    let result = watch(&config, peer, sink, commands, over).await;
+    if seat.standing() == Standing::Inside && seat.say(Message::LeaveRoom) {
+        let _ = timeout(GOODBYE, seat.gone()).await;
+    }
+    gone(seat).and(result)
+}
+
+/// Waits until one is in; gives what is watched there.
+async fn enter(
+    config: &Config,
+    seat: &Seat,
+    sink: &mut impl Sink,
+    mut quit: Pin<&mut impl Future<Output = ()>>,
+) -> Option<String> {
+    let mut knocking = false;
+    let mut changes = seat.changes();
+    loop {
+        match seat.standing() {
+            Standing::Outside => {}
+            Standing::Knocking if knocking => {}
+            Standing::Knocking => {
+                knocking = true;
+                sink.event(Event::Said("waiting for the host to let you in".to_owned()));
+            }
+            Standing::Inside | Standing::Gone(_) => break,
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = quit.as_mut() => return None,
+        }
+    }
+    let (stream, said) =
+        seat.with_room(|room| (room.stream.clone(), greeting(room, seat, config)))?;
+    said.into_iter().for_each(|words| sink.event(Event::Said(words)));
+    Some(stream)
+}
+
+fn greeting(room: &Room, seat: &Seat, config: &Config) -> Vec<String> {
+    let mut said = vec![words::welcome(room)];
+    if matches!(seat.errand(), Errand::Create(_)) {
+        said.push(format!("others come in with: {}", words::invitation(room, &config.address)));
+    }
+    said.extend(words::copy(room.copy).map(str::to_owned));
+    said
+}
+
+/// Why one is not in the room any more, where that is not as one wanted it.
+fn gone(seat: &Seat) -> Result<(), SessionError> {
+    match seat.standing() {
+        Standing::Gone(Some(reason)) => Err(SessionError::Room(reason)),
+        _ => Ok(()),
+    }
+}
+
+/// Shows what was said, to who is at this position; `None` in a live stream.
+pub(super) fn tell(config: &Config, sink: &mut impl Sink, position_us: Option<i64>) {
+    let Some(seat) = &config.seat else { return };
+    seat.due(position_us).into_iter().for_each(|words| sink.event(Event::Said(words)));
+}

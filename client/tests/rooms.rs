@@ -1,0 +1,133 @@
+//! In a room, against a node that says what the test wants it to say.
+
+mod common;
+
+use std::sync::Arc;
+
+use client::room::Seat;
+use client::room::seat::Errand;
+use client::session::{Event, SessionError};
+use common::{Answer, Node, Viewer, index, watch_as};
+use proto::Message;
+use proto::conn::now;
+use proto::room::{
+    CreateRoom, EnterRoom, Entered, Going, LeftRoom, Line, OwnCopy, Refusal, Refused, RoomCode,
+    RoomSettings, RoomToken, Timeline, What, Words,
+};
+
+const TOKEN: RoomToken = RoomToken([9; 16]);
+
+fn code() -> RoomCode {
+    RoomCode::from_random([1; 10])
+}
+
+fn ben() -> EnterRoom {
+    let pin = Some("4711".to_owned());
+    EnterRoom { code: code(), name: "Ben".into(), pin, token: None, film: None }
+}
+
+/// A timeline that takes effect so long from now, microseconds.
+fn timeline(epoch: u64, in_us: i64, position_us: i64, going: Going) -> Timeline {
+    let anchor_us = now().plus_us(in_us);
+    Timeline { epoch, anchor_us, position_us, speed_permille: 1000, going, delay_us: 0 }
+}
+
+fn entered(timeline: Timeline) -> Message {
+    Message::Entered(Entered {
+        code: code(),
+        stream: "film".into(),
+        settings: RoomSettings::default(),
+        pin: true,
+        you: 2,
+        token: TOKEN,
+        timeline,
+        copy: OwnCopy::Stream,
+    })
+}
+
+fn film() -> Arc<Node> {
+    Node::new(index(1, 0, 500, true), |_, _| Answer::Whole)
+}
+
+/// A viewer in the room, which stands at this position.
+async fn inside(node: &Arc<Node>, at_us: i64) -> (Viewer, Arc<Seat>) {
+    let seat = Arc::new(Seat::new(Errand::Enter(ben())));
+    let viewer = watch_as(node, None, Some(seat.clone())).await;
+    assert_eq!(node.hears().await, Message::EnterRoom(ben()));
+    node.tells(entered(timeline(1, 0, at_us, Going::Waiting)));
+    (viewer, seat)
+}
+
+async fn said(viewer: &mut Viewer) -> String {
+    match viewer.until(|event| matches!(event, Event::Said(_))).await {
+        Event::Said(words) => words,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_makes_a_room_is_told_how_others_come_in() {
+    let node = film();
+    let create = CreateRoom {
+        stream: None,
+        name: "Ana".into(),
+        pin: Some("4711".into()),
+        settings: RoomSettings::default(),
+        film: None,
+    };
+    let seat = Arc::new(Seat::new(Errand::Create(create.clone())));
+    let mut viewer = watch_as(&node, None, Some(seat)).await;
+    assert_eq!(node.hears().await, Message::CreateRoom(create));
+    node.tells(entered(timeline(1, 0, 0, Going::Waiting)));
+    assert!(said(&mut viewer).await.contains(&code().to_string()));
+    let invitation = said(&mut viewer).await;
+    assert!(invitation.contains(&format!("--room {} --pin", code())), "{invitation}");
+    viewer.until(|event| matches!(event, Event::Open(_))).await;
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_told_why() {
+    let node = film();
+    let seat = Arc::new(Seat::new(Errand::Enter(ben())));
+    let mut viewer = watch_as(&node, None, Some(seat)).await;
+    node.hears().await;
+    node.tells(Message::Knocking);
+    assert!(said(&mut viewer).await.contains("waiting for the host"));
+    let reason = "the host did not let you in".to_owned();
+    node.tells(Message::Refused(Refused { why: Refusal::NotLetIn, reason: reason.clone() }));
+    let outcome = viewer.outcome.await.expect("does not panic");
+    assert!(matches!(outcome, Err(SessionError::Room(why)) if why == reason));
+}
+
+#[tokio::test]
+async fn what_is_said_is_heard_and_who_is_sent_out_leaves() {
+    let node = film();
+    let (mut viewer, seat) = inside(&node, 60_000_000).await;
+    viewer.until(|event| matches!(event, Event::Open(_))).await;
+    let line = |number, position_us, text: &str| Line {
+        number,
+        position_us,
+        at_us: now(),
+        who: "Ana".into(),
+        what: What::Said(Words::Plain(text.into())),
+    };
+    node.tells(Message::Lines(vec![line(1, 90_000_000, "later"), line(2, 60_000_000, "now")]));
+    assert_eq!(said(&mut viewer).await, "Ana: now");
+    assert!(seat.say_text("hello".into(), 60_000_000));
+    let heard = node.hears().await;
+    assert!(matches!(&heard, Message::Say(say) if say.position_us == 60_000_000), "{heard:?}");
+    let left = LeftRoom { for_good: true, reason: "the host sent you out".into() };
+    node.tells(Message::LeftRoom(left));
+    let outcome = viewer.outcome.await.expect("does not panic");
+    assert!(matches!(outcome, Err(SessionError::Room(why)) if why.contains("sent you out")));
+}
+
+#[tokio::test]
+async fn a_lost_control_connection_is_made_anew_and_the_place_taken_again() {
+    let node = film();
+    let (mut viewer, _) = inside(&node, 0).await;
+    viewer.until(|event| matches!(event, Event::Open(_))).await;
+    node.tells(Message::End);
+    let again = EnterRoom { pin: None, token: Some(TOKEN), ..ben() };
+    assert_eq!(node.hears().await, Message::EnterRoom(again));
+}
