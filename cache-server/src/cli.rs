@@ -8,6 +8,8 @@ use clap::Parser;
 use proto::dial::{DialError, parse_address};
 use relay::Rewind;
 
+use crate::rooms::Options;
+
 /// What is said of a folder for recordings.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Folder {
@@ -132,6 +134,26 @@ pub struct Args {
     #[arg(long, requires = "cache_dir")]
     pub record: bool,
 
+    /// Most members of a room in which people watch together
+    #[arg(long, value_name = "N", default_value_t = Options::default().size)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new()
+        .range(2..=proto::limits::MEMBERS as u64))]
+    pub room_size: usize,
+
+    /// Keep rooms in this file, so that they survive a restart [default: rooms.sqlite in the folder
+    /// of --cache-dir; without one, in memory]
+    #[arg(long, value_name = "FILE")]
+    pub rooms_file: Option<PathBuf>,
+
+    /// Tell the program behind this http:// or https:// address when a room opens or somebody joins one:
+    /// it is sent JSON with event, stream, member, at and, unless the room is private, room (its code)
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub announce_url: Option<String>,
+
+    /// Keep no rooms in which people watch together
+    #[arg(long, conflicts_with_all = ["room_size", "rooms_file", "announce_url"])]
+    pub no_rooms: bool,
+
     /// Do not announce this relay on the local network (mDNS)
     #[arg(long)]
     pub no_announce: bool,
@@ -147,6 +169,17 @@ impl Args {
     pub fn rewind(&self) -> Option<Rewind> {
         let length = self.dvr.or(self.record.then_some(Duration::MAX))?;
         Some(Rewind { length, record: self.record })
+    }
+
+    /// How rooms are kept; `None`: they are not.
+    #[must_use]
+    pub fn rooms(&self) -> Option<Options> {
+        (!self.no_rooms).then(|| Options {
+            size: self.room_size,
+            file: self.rooms_file.clone(),
+            announce_url: self.announce_url.clone(),
+            ..Options::default()
+        })
     }
 }
 
@@ -165,6 +198,16 @@ fn time(text: &str) -> Result<Duration, String> {
             Ok(Duration::from_secs(seconds))
         }
         _ => Err("a time looks like 90s, 30m or 2h, from 10s to 720h".to_owned()),
+    }
+}
+
+/// An address of the web.
+fn url(text: &str) -> Result<String, String> {
+    let uri = text.parse::<ureq::http::Uri>().ok();
+    let is_web = |uri: &ureq::http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    match uri {
+        Some(uri) if is_web(&uri) && uri.host().is_some() => Ok(text.to_owned()),
+        _ => Err("an address looks like https://example.org/rooms".to_owned()),
     }
 }
 
@@ -205,6 +248,14 @@ mod tests {
         }
         for bad in ["", "G", "20X", "-1G", "99999999999T", "10"] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn announcements_go_to_the_web() {
+        assert!(url("http://127.0.0.1:8080/rooms?x=1").is_ok());
+        for bad in ["", "example.org", "ftp://example.org", "http://", "https:// x"] {
+            assert!(url(bad).is_err(), "{bad}");
         }
     }
 

@@ -4,10 +4,12 @@
 //! cli    flags, their defaults and help
 //! store  recordings on a disk
 //! chores what can be done with them by hand: list, verify, remove, prefetch, export
+//! rooms  people who watch together
 //! relay  starts every long-lived task and owns the shutdown
 //! ```
 
 pub mod chores;
 pub mod cli;
 pub mod relay;
+pub mod rooms;
 pub mod store;

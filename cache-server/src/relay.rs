@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use proto::dial::{DialError, parse_address};
 use relay::announce::{self, Kind};
+use relay::rooms::Rooms;
 use relay::{Config, Keep, Node, listen, process, reach};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::cli::Args;
+use crate::rooms::{self, Lobby, Options};
 use crate::store::Store;
 
 /// Why the relay cannot run.
@@ -26,6 +28,9 @@ pub enum Error {
     /// Recordings cannot be kept where they are to be.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+    /// Rooms cannot be kept where they are to be.
+    #[error(transparent)]
+    Rooms(#[from] rooms::Error),
     /// The system does not tell us of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -46,12 +51,15 @@ pub async fn run(args: Args) -> Result<(), Error> {
         None => None,
     };
     let rewind = args.rewind();
+    let lobby = lobby(&args).await?;
+    let keeps_rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
     let node = Node::new(Config {
         limits,
         agent: format!("cache-server {}", env!("CARGO_PKG_VERSION")),
         publish_token: args.publish_token,
         keep,
         rewind,
+        rooms: keeps_rooms,
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
@@ -73,7 +81,27 @@ pub async fn run(args: Args) -> Result<(), Error> {
     };
     node.shut_down();
     serving.await;
+    if let Some(lobby) = lobby {
+        lobby.flush().await;
+    }
     result
+}
+
+/// Who keeps rooms, and where.
+async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
+    let Some(options) = args.rooms() else { return Ok(None) };
+    let Some(folder) = args.cache_dir.as_ref().filter(|_| options.file.is_none()) else {
+        return Ok(Some(Lobby::open(options).await?));
+    };
+    let file = Some(folder.join("rooms.sqlite"));
+    // A folder that may only be read is used all the same.
+    match Lobby::open(Options { file, ..options.clone() }).await {
+        Err(error @ rooms::Error::Store(_)) => {
+            tracing::warn!("{error}; rooms are kept in memory");
+            Ok(Some(Lobby::open(options).await?))
+        }
+        opened => Ok(Some(opened?)),
+    }
 }
 
 /// An origin that is named twice is dialled once.

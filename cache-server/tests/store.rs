@@ -36,6 +36,18 @@ fn open(folder: &Path) -> Arc<Store> {
     Store::open(folder, PLENTY).expect("a store")
 }
 
+/// Once the one before has let go: the thread that counts has it until it is done.
+fn open_again(folder: &Path) -> Arc<Store> {
+    let patience = std::time::Instant::now();
+    loop {
+        match Store::open(folder, PLENTY) {
+            Ok(store) => return store,
+            Err(error) => assert!(patience.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn index(id: RecordingId) -> Index {
     let video = Video {
         codec: VideoCodec::Mjpeg,
@@ -160,13 +172,87 @@ fn other_bytes_under_the_same_number_replace_all_of_it() {
     assert_eq!(get(&store, id(1), 0), None, "it was of what is no more");
 }
 
+fn growing(id: RecordingId, segments: usize) -> Index {
+    let line = index(id).segments[0];
+    let at = |n: usize| SegmentInfo { start_us: n as i64 * 2_000_000, ..line };
+    Index { segments: (0..segments).map(at).collect(), finished: false, ..index(id) }
+}
+
+#[test]
+fn an_index_that_grows_is_added_to_and_survives_half_a_line() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    let shelf = folder.path().join(id(1).to_string());
+    let (whole, added) = (shelf.join("index"), shelf.join("index-added"));
+    let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0);
+    store.put_index(&growing(id(1), 1));
+    let (first, line) = (length(&whole), length(&added));
+    for segments in 2..=50 {
+        store.put_index(&growing(id(1), segments));
+        assert_eq!(store.index(id(1)), Some(growing(id(1), segments)));
+    }
+    assert_eq!((length(&whole), length(&added)), (first, 50 * line), "added to, not rewritten");
+    // Killed, or the disk full, in the middle of a line.
+    let bytes = fs::read(&added).expect("read");
+    for cut in 1..line as usize {
+        fs::write(&added, &bytes[..bytes.len() - cut]).expect("write");
+        assert_eq!(store.index(id(1)), Some(growing(id(1), 49)), "{cut} bytes are missing");
+        store.put_index(&growing(id(1), 51));
+        assert_eq!(store.index(id(1)), Some(growing(id(1), 51)), "goes on after {cut}");
+    }
+    // What is damaged, and what comes behind it, is not believed.
+    for at in 0..line as usize {
+        let mut bytes = bytes.clone();
+        bytes[20 * line as usize + at] ^= 0x10;
+        fs::write(&added, bytes).expect("write");
+        assert_eq!(store.index(id(1)), Some(growing(id(1), 20)), "byte {at}");
+    }
+    let finished = Index { finished: true, ..growing(id(1), 60) };
+    store.put_index(&finished);
+    assert_eq!(store.index(id(1)), Some(finished));
+    assert!(!added.exists());
+}
+
+#[test]
+fn the_tail_of_a_process_that_was_killed_goes_and_what_was_recorded_stays() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    put(&store, id(1), 0);
+    put(&store, id(2), 0);
+    store.put_index(&growing(id(2), 1));
+    drop(store);
+    let store = open_again(folder.path());
+    assert!(!store.shelf(id(1)).is_there(), "nothing says what it is");
+    assert_eq!(get(&store, id(2), 0), Some(body(0)));
+    assert_eq!(store.index(id(2)), Some(growing(id(2), 1)));
+}
+
+#[test]
+fn a_poster_is_kept_with_what_it_stands_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    store.put_poster(id(1), b"jpeg");
+    assert_eq!(store.poster(id(1)), None, "nobody wanted to watch it");
+    store.put_index(&index(id(1)));
+    store.put_poster(id(1), b"jpeg");
+    assert_eq!(store.poster(id(1)).as_deref(), Some(&b"jpeg"[..]));
+    let file = folder.path().join(id(1).to_string()).join("poster");
+    let mut bytes = fs::read(&file).expect("read");
+    *bytes.last_mut().expect("bytes") ^= 1;
+    fs::write(&file, bytes).expect("write");
+    assert_eq!(store.poster(id(1)), None, "damaged");
+}
+
 #[test]
 fn half_a_file_of_a_dead_process_is_cleared_away() {
     let folder = tempfile::tempdir().expect("folder");
-    put(&open(folder.path()), id(1), 0);
+    let store = open(folder.path());
+    put(&store, id(1), 0);
+    store.put_index(&index(id(1)));
+    drop(store);
     let half = folder.path().join(id(1).to_string()).join("unfinished-1-7");
     fs::write(&half, b"half").expect("write");
-    let store = open(folder.path());
+    let store = open_again(folder.path());
     let waiting = std::time::Instant::now();
     while half.exists() {
         assert!(waiting.elapsed() < Duration::from_secs(20), "never cleared");
@@ -184,12 +270,7 @@ fn two_processes_do_not_write_to_one_folder() {
     let said = second.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(said.contains("in use") && said.contains("--cache-dir"), "{said}");
     drop(first);
-    let patience = std::time::Instant::now();
-    // The thread that counts lets go when it is done.
-    while let Err(error) = Store::open(folder.path(), PLENTY) {
-        assert!(patience.elapsed() < Duration::from_secs(20), "{error}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    open_again(folder.path());
 }
 
 #[test]

@@ -47,7 +47,8 @@ pub struct Drawn {
     pub pixels: Vec<u32>,
     /// Across and down.
     pub size: (u32, u32),
-    /// The picture's capture time when it is new; `None` where only the window or the text changed.
+    /// The picture's capture time when it is new and due; `None` where only the window or the text
+    /// changed, and for one that is shown before its time.
     pub captured: Option<Stamp>,
 }
 
@@ -68,6 +69,8 @@ struct State {
     bar: Option<Bar>,
     /// Number of the cue whose pictures are wanted.
     cue: u64,
+    /// Nothing of this cue was shown: its first picture need not wait for its time.
+    fresh: bool,
     paused: bool,
     redraw: bool,
     closed: bool,
@@ -76,6 +79,8 @@ struct State {
 /// What the painter does next.
 enum Next {
     Show(Frame),
+    /// Before its time.
+    Still(Frame),
     Redraw,
     Close,
 }
@@ -117,10 +122,12 @@ impl Stage {
         self.change(|state| state.bar = bar);
     }
 
-    /// From now on only pictures of this cue are wanted. The one that is shown stays.
+    /// From now on only pictures of this cue are wanted. The one that is shown stays until the first
+    /// of them is decoded; that one stands until it begins to move.
     pub fn cut(&self, cue: u64) {
         let mut state = self.lock();
         state.cue = cue;
+        state.fresh = true;
         state.waiting.clear();
         drop(state);
         self.room.notify_all();
@@ -161,6 +168,13 @@ impl Stage {
         loop {
             if state.closed {
                 return Next::Close;
+            }
+            if state.fresh
+                && let Some(frame) = state.waiting.pop_front()
+            {
+                state.fresh = false;
+                self.room.notify_one();
+                return Next::Still(frame);
             }
             let ready = now().plus_us(lead_us);
             let is_due = |frame: &Frame| shared.schedule.picture_due(frame.captured) <= ready;
@@ -221,6 +235,11 @@ pub fn paint(shared: &Shared, drawn: &SyncSender<Drawn>, spare: &Receiver<Vec<u3
                 let captured = frame.captured;
                 painter.current = Some(frame);
                 Some(captured)
+            }
+            Next::Still(frame) => {
+                painter.current = Some(frame);
+                shared.stats.shown();
+                None
             }
         };
         let Ok(mut pixels) = spare.recv() else { return };
@@ -321,6 +340,22 @@ mod tests {
         shared.stage.push(frame(-600_000_000));
         assert!(shared.stage.lock().waiting.is_empty());
         shared.stage.push(Frame { cue: 1, ..frame(-600_000_000) });
+        assert_eq!(shared.stage.lock().waiting.len(), 1);
+    }
+
+    #[test]
+    fn the_first_picture_after_a_cut_does_not_wait_for_its_time() {
+        let shared = shared();
+        shared.stage.cut(1);
+        for ahead in [600_000_000, 600_040_000] {
+            shared.stage.push(Frame { cue: 1, ..frame(-ahead) });
+        }
+        assert!(matches!(shared.stage.next(&shared, Duration::ZERO), Next::Still(_)));
+        shared.stage.set_notice(None);
+        assert!(
+            matches!(shared.stage.next(&shared, Duration::ZERO), Next::Redraw),
+            "the next does"
+        );
         assert_eq!(shared.stage.lock().waiting.len(), 1);
     }
 

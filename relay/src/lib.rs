@@ -8,6 +8,7 @@
 //! keep     a little of what came from origins, in memory
 //! recording what is watched from any point: segments by number
 //! cursor   a viewer's place in a log: next bytes, gaps, the end
+//! rooms    the door to whoever keeps rooms
 //! outlet   the one door to a socket: sendfile where the system has it, vectored writes elsewhere
 //! fanout   a few tasks a log that serve all its cursors
 //! session  one connection: hello, then control, view or publish
@@ -37,6 +38,7 @@ mod outlet;
 pub mod process;
 pub mod reach;
 pub mod recording;
+pub mod rooms;
 mod session;
 mod source;
 mod store;

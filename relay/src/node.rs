@@ -11,6 +11,7 @@ use crate::keep::MemoryKeep;
 use crate::limits::{Budget, Limits};
 use crate::log::Bounds;
 use crate::recording::{Keep, Recording};
+use crate::rooms::Rooms;
 use crate::session::Parked;
 use crate::source::{Facts, Source, Stream};
 use crate::tail::{self, Rewind};
@@ -28,6 +29,8 @@ pub struct Config {
     pub keep: Option<Arc<dyn Keep>>,
     /// Whether and how much of live streams is kept (there), so that viewers can go back.
     pub rewind: Option<Rewind>,
+    /// Who keeps rooms; `None`: nobody, and whoever wants one is told so.
+    pub rooms: Option<Arc<dyn Rooms>>,
 }
 
 /// A name that is already in the catalogue, or cannot be a name.
@@ -176,6 +179,16 @@ impl Node {
         self.streams().values().map(|stream| stream.info()).collect()
     }
 
+    /// What the catalogue says of a stream; `None` asks for the only one there is.
+    #[must_use]
+    pub fn stream_info(&self, name: Option<&str>) -> Option<StreamInfo> {
+        let stream = match name {
+            Some(name) => self.stream(name),
+            None => self.only_stream().ok(),
+        };
+        stream.map(|stream| stream.info())
+    }
+
     /// Changes whenever the catalogue does.
     #[must_use]
     pub fn catalogue_changes(&self) -> watch::Receiver<u64> {
@@ -219,6 +232,10 @@ impl Node {
 
     pub(crate) fn rewind(&self) -> Option<Rewind> {
         self.0.config.rewind
+    }
+
+    pub(crate) fn rooms(&self) -> Option<&dyn Rooms> {
+        self.0.config.rooms.as_deref()
     }
 
     pub(crate) fn keep(&self) -> &Arc<dyn Keep> {

@@ -27,6 +27,9 @@ pub(crate) trait Outlet: Send {
 
     /// Says that nothing follows.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// How many unsent bytes the kernel may hold, where that can be said.
+    fn set_most_unsent(&mut self, _bytes: u32) {}
 }
 
 /// Any byte stream: tests drive sessions without sockets.
@@ -75,6 +78,13 @@ impl Outlet for OwnedWriteHalf {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         AsyncWrite::poll_shutdown(Pin::new(self), cx)
+    }
+
+    fn set_most_unsent(&mut self, bytes: u32) {
+        let socket: &tokio::net::TcpStream = (*self).as_ref();
+        if let Err(error) = crate::listen::set_most_unsent(socket, bytes) {
+            tracing::debug!("socket options: {error}");
+        }
     }
 }
 

@@ -59,8 +59,17 @@ pub trait Keep: Send + Sync + 'static {
     /// The index of a recording, if it is kept.
     fn index(&self, id: RecordingId) -> Option<Index>;
 
-    /// Keeps an index.
+    /// Keeps an index. Of one that is not finished only what was added since the last time is written:
+    /// its other segments must not have changed.
     fn put_index(&self, index: &Index);
+
+    /// The picture that stands for a recording, if it is kept.
+    fn poster(&self, _id: RecordingId) -> Option<Bytes> {
+        None
+    }
+
+    /// Keeps the picture of a recording of which something is kept.
+    fn put_poster(&self, _id: RecordingId, _jpeg: &[u8]) {}
 
     /// A segment, if it is kept and whole.
     fn segment(&self, id: RecordingId, number: u64) -> Option<Arc<Piece>>;

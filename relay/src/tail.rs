@@ -73,6 +73,11 @@ impl Tail {
         });
     }
 
+    /// Whether it has as many segments as a recording may have.
+    fn is_full(&self) -> bool {
+        self.index.borrow().as_ref().is_some_and(|index| index.segments.len() >= limits::SEGMENTS)
+    }
+
     /// Its line in the catalogue as a stream of its own.
     fn as_recording(&self, live: StreamInfo) -> StreamInfo {
         let recording = self.info().map(|info| RecordingInfo { growing: false, ..info });
@@ -148,9 +153,9 @@ pub(crate) async fn keep(node: Node, stream: Arc<Stream>, log: Arc<Log>, rewind:
     while let Some(segment) = sealed(&log, number, &mut changes).await {
         number = segment.number + 1;
         let Some(description) = segment.description() else { continue };
-        // Coded otherwise, or counted anew: another recording.
-        let goes_on = taken.as_ref().is_some_and(|(known, _)| {
-            (known.run, &known.tracks) == (description.run, &description.tracks)
+        // Coded otherwise, counted anew, or as long as one may be: another recording.
+        let goes_on = taken.as_ref().is_some_and(|(known, tail)| {
+            (known.run, &known.tracks) == (description.run, &description.tracks) && !tail.is_full()
         });
         if !goes_on {
             if let Some((_, tail)) = taken.take() {
@@ -205,6 +210,8 @@ fn add(
     packets.into_iter().for_each(|packet| Message::Packet(packet).encode_into(&mut bytes));
     let bytes = bytes.freeze();
     let number = index.first + index.segments.len() as u64;
+    // Who adds to it while somebody looks at it copies all of it.
+    drop(index);
     let size = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     tail.keep.put_segment(tail.id, number, Digest::of(&bytes), bytes)?;
     *lock(&tail.bytes) += u64::from(size);

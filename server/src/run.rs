@@ -90,6 +90,7 @@ impl Server {
             publish_token: None,
             keep: None,
             rewind: None,
+            rooms: None,
         });
         let (stop, stopped) = watch::channel(false);
         // Bounded by what is told: a word from each source and push, and a signal.

@@ -4,6 +4,7 @@
 //! process  a program under test: its lines, its end
 //! viewer   a viewer made of a socket, that keeps what it gets
 //! recorded the same, for recordings
+//! tape     an origin of a recording, in this process
 //! ffprobe  what ffprobe says of a movie
 //! display  a private X display: screenshots, keys
 //! sound    a private sound server and what is played on it
@@ -18,6 +19,7 @@ pub mod process;
 pub mod recorded;
 pub mod sound;
 pub mod step;
+pub mod tape;
 pub mod viewer;
 
 use std::path::PathBuf;

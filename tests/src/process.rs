@@ -1,5 +1,6 @@
 //! A program under test.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,7 +34,13 @@ pub fn program(name: &str) -> PathBuf {
 /// One of our programs, to be run without what this machine may have.
 #[must_use]
 pub fn command(name: &str) -> Command {
-    let mut command = Command::new(program(name));
+    wrapped(program(name))
+}
+
+/// A program that starts one of ours, to be run in the same way.
+#[must_use]
+pub fn wrapped(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for variable in ["DISPLAY", "WAYLAND_DISPLAY", "PUBLISH_TOKEN", "RUST_LOG"] {
         command.env_remove(variable);
     }
@@ -96,6 +103,15 @@ impl Process {
     /// When the program ends or hangs without saying it.
     pub fn line(&mut self, part: &str) -> String {
         self.line_where(part, |line| line.contains(part))
+    }
+
+    /// A line that contains `part` and was said already, or else is waited for.
+    ///
+    /// # Panics
+    /// As [`Process::line`].
+    pub fn line_ever(&mut self, part: &str) -> String {
+        let said = self.said.iter().find(|line| line.contains(part)).cloned();
+        said.unwrap_or_else(|| self.line(part))
     }
 
     /// Waits for a line of statistics for which `fine` holds.

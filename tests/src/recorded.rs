@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::conn::ConnError;
 use proto::dial::{Dialled, dial};
-use proto::recording::{Digest, Fetch, Index, Open, packets};
+use proto::recording::{Digest, Fetch, Index, Open, PosterWanted, packets};
 use proto::{Message, Packet, Role};
 
 use crate::PATIENCE;
@@ -55,15 +55,19 @@ impl Watcher {
         let fetch = Message::Fetch(Fetch { id: self.index.id, segment: number });
         self.connection.writer.write(&fetch).await.map_err(said)?;
         let reader = &mut self.connection.reader;
-        match reader.read_within(PATIENCE).await.map_err(said)? {
-            Message::Segment(head) => {
-                assert_eq!(head.number, number);
-                let bytes = reader.segment(head, PATIENCE).await.map_err(said)?;
-                assert_eq!(Digest::of(&bytes), head.digest, "segment {number} came damaged");
-                Ok(packets(&bytes))
+        loop {
+            match reader.read_within(PATIENCE).await.map_err(said)? {
+                Message::Segment(head) => {
+                    assert_eq!(head.number, number);
+                    let bytes = reader.segment(head, PATIENCE).await.map_err(said)?;
+                    assert_eq!(Digest::of(&bytes), head.digest, "segment {number} came damaged");
+                    return Ok(packets(&bytes));
+                }
+                Message::NoSegment(missing) => return Err(missing.reason),
+                // It has grown, or is another one.
+                Message::Index(news) => self.index = merged(&self.index, news),
+                other => return Err(format!("{} instead of a segment", other.kind())),
             }
-            Message::NoSegment(missing) => Err(missing.reason),
-            other => Err(format!("{} instead of a segment", other.kind())),
         }
     }
 
@@ -75,4 +79,29 @@ impl Watcher {
         }
         Ok(packets)
     }
+}
+
+/// The picture that stands for a recording; empty where there is none.
+///
+/// # Panics
+/// When the node does not answer.
+pub async fn poster(address: &str, stream: &str) -> Vec<u8> {
+    let mut line = dial(address, Role::Control, None, "test").await.expect("dial");
+    let wanted = Message::PosterWanted(PosterWanted { stream: stream.to_owned() });
+    line.writer.write(&wanted).await.expect("write");
+    match line.reader.read_within(PATIENCE).await.expect("an answer") {
+        Message::Poster(poster) => poster.jpeg.into_vec(),
+        other => panic!("{} instead of a poster", other.kind()),
+    }
+}
+
+/// An index with what is new: all of another recording, or what was added.
+fn merged(known: &Index, news: Index) -> Index {
+    if known.id != news.id || news.first < known.first {
+        return news;
+    }
+    let mut segments = known.segments.clone();
+    segments.truncate((news.first - known.first) as usize);
+    segments.extend_from_slice(&news.segments);
+    Index { first: known.first, segments, ..news }
 }

@@ -141,17 +141,8 @@ async fn the_folder_is_looked_after_by_hand() {
     let (code, said) = chore(&["export", NAME, &out.display().to_string()]);
     assert_eq!(code, 0, "{said}");
     let hashes = |movie: &Path| {
-        let output = std::process::Command::new("ffmpeg")
-            .args(["-loglevel", "error", "-i"])
-            .arg(movie)
-            .args(["-map", "0:v", "-c", "copy", "-bsf:v", "h264_mp4toannexb"])
-            .args(["-f", "framehash", "-hash", "md5", "-"])
-            .output()
-            .expect("ffmpeg");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let hash = |line: &str| line.rsplit(',').next().unwrap_or_default().trim().to_owned();
-        lines.map(hash).collect::<Vec<_>>()
+        let hashes = ffprobe::hashes(movie, "0:v:0", Some("h264_mp4toannexb"));
+        hashes.into_iter().map(|(_, hash)| hash).collect::<Vec<_>>()
     };
     let exported = hashes(&out);
     assert!(exported.len() > 500);

@@ -16,15 +16,17 @@ pub const HEAD: u64 = 64;
 pub const SEGMENT: [u8; 8] = *b"INSTSEG1";
 /// First bytes of an index' file.
 pub const INDEX: [u8; 8] = *b"INSTIDX1";
+/// First bytes of a poster's file.
+pub const POSTER: [u8; 8] = *b"INSTPST1";
 
 /// What stands before a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// [`SEGMENT`] or [`INDEX`].
+    /// [`SEGMENT`], [`INDEX`] or [`POSTER`].
     pub kind: [u8; 8],
     /// Of the recording.
     pub id: RecordingId,
-    /// Of the segment; 0 for an index.
+    /// Of the segment; 0 for anything else.
     pub number: u64,
     /// Length of the body, bytes.
     pub bytes: u32,

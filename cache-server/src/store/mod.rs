@@ -3,6 +3,7 @@
 //! ```text
 //! file    the format: head, body, digest; written beside and renamed
 //! shelf   the folder of one recording
+//! growth  what was added to an index that grows
 //! room    how much there may be: what was not wanted for longest goes
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! the origin.
 
 pub mod file;
+mod growth;
 mod room;
 pub mod shelf;
 
@@ -83,6 +85,9 @@ struct Verified {
 /// Length, time of change, and identity of a file.
 type Looks = (u64, Option<SystemTime>, u64);
 
+/// How no file looks that could be believed.
+const LIKE_NONE: Looks = (0, None, 0);
+
 fn looks(file: &File) -> io::Result<Looks> {
     let metadata = file.metadata()?;
     #[cfg(unix)]
@@ -123,6 +128,7 @@ impl Store {
             written: AtomicU64::new(0),
             complained: AtomicBool::new(false),
         });
+        store.clear_left_over();
         let counting = store.clone();
         let opened = SystemTime::now();
         // Counting takes longer the more there is; serving does not wait for it.
@@ -137,6 +143,16 @@ impl Store {
     #[must_use]
     pub fn shelf(&self, id: RecordingId) -> Shelf {
         Shelf::new(&self.folder, id)
+    }
+
+    /// Tails of live streams go with their process. One that was killed left them: nothing says any
+    /// more what they are.
+    fn clear_left_over(&self) {
+        let left = shelf::all(&self.folder).filter(Shelf::is_left_over);
+        for shelf in left.filter(|_| self.lock.is_some()) {
+            tracing::info!("{} is of nothing any more: removed", shelf.id());
+            self.forget(shelf.id());
+        }
     }
 
     /// Finds out how much there is, and clears away what was being written when a process died.
@@ -190,9 +206,11 @@ impl Store {
             return Ok(known.digest);
         }
         let head = file::look(file, file::SEGMENT, id, number)?;
-        file::verify(file, &head)?;
+        let whole = file::verify(file, &head);
+        // What it was to be is known all the same: when it comes again, it is compared.
+        let looks = if whole.is_ok() { looks } else { LIKE_NONE };
         self.verified(id, number, looks, head.digest);
-        Ok(head.digest)
+        whole.map(|()| head.digest)
     }
 
     fn verified(&self, id: RecordingId, number: u64, looks: Looks, digest: Digest) {
@@ -288,6 +306,22 @@ impl Keep for Store {
         }
         let count = self.written.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = self.shelf(index.id).put_index(index, count) {
+            self.complain(&error);
+        }
+    }
+
+    fn poster(&self, id: RecordingId) -> Option<Bytes> {
+        self.shelf(id).poster().ok()
+    }
+
+    fn put_poster(&self, id: RecordingId, jpeg: &[u8]) {
+        let shelf = self.shelf(id);
+        let count = self.written.fetch_add(1, Ordering::Relaxed);
+        // Only what somebody wanted has a place here.
+        if self.lock.is_some()
+            && shelf.is_there()
+            && let Err(error) = shelf.put_poster(jpeg, count)
+        {
             self.complain(&error);
         }
     }

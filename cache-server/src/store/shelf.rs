@@ -11,6 +11,7 @@ use proto::{Message, StreamInfo, limits};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Damage, HEAD, Head};
+use super::growth;
 
 /// Most names of one recording: the same film may be offered by several origins.
 const NAMES: usize = 64;
@@ -41,6 +42,11 @@ pub fn all(cache: &Path) -> impl Iterator<Item = Shelf> {
         let id = entry.file_name().to_str()?.parse().ok()?;
         Some(Shelf::new(&cache, id))
     })
+}
+
+/// What was not there is gone as well.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
 }
 
 impl Shelf {
@@ -80,10 +86,7 @@ impl Shelf {
     /// # Errors
     /// The system's.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
+        gone(fs::remove_dir_all(&self.folder))
     }
 
     /// The files of a dead process that it did not finish.
@@ -144,36 +147,81 @@ impl Shelf {
         at("used").or_else(|| at("index")).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Its index.
+    /// Whether nothing says how to decode it, nor what it is: the tail of a live stream whose process
+    /// is gone. To be asked while nobody writes here.
+    pub(super) fn is_left_over(&self) -> bool {
+        let has = |name: &str| self.folder.join(name).exists();
+        self.is_there() && !has("index") && !has("about.json")
+    }
+
+    /// Its index, with what was added to one that grew.
     ///
     /// # Errors
     /// It is not here, or not to be believed.
     pub fn index(&self) -> Result<Index, Damage> {
-        let mut file = File::open(self.folder.join("index"))?;
-        let head = file::look(&mut file, file::INDEX, self.id, 0)?;
-        if head.bytes as usize > limits::MESSAGE {
+        let body = self.body("index", file::INDEX, limits::MESSAGE)?;
+        match Message::decode(Bytes::from(body)) {
+            Ok(Message::Index(index)) if index.id == self.id && index.finished => Ok(index),
+            Ok(Message::Index(mut index)) if index.id == self.id => {
+                growth::add_to(&mut index, &self.growth());
+                Ok(index)
+            }
+            _ => Err(Damage::Body),
+        }
+    }
+
+    /// Keeps an index: one that is finished whole, of one that grows what was added.
+    pub(super) fn put_index(&self, index: &Index, count: u64) -> io::Result<()> {
+        self.make()?;
+        if index.finished {
+            self.put_whole_index(index, count)?;
+            return gone(fs::remove_file(self.growth()));
+        }
+        if !self.growth().exists() {
+            let bare = Index { segments: Vec::new(), ..index.clone() };
+            self.put_whole_index(&bare, count)?;
+        }
+        growth::append(index, &self.growth())
+    }
+
+    fn put_whole_index(&self, index: &Index, count: u64) -> io::Result<()> {
+        let body = Message::Index(index.clone()).encode();
+        self.put_body("index", file::INDEX, &body[proto::frame::LENGTH_PREFIX..], count)
+    }
+
+    fn growth(&self) -> PathBuf {
+        self.folder.join("index-added")
+    }
+
+    /// The picture that stands for it.
+    ///
+    /// # Errors
+    /// It is not here, or not to be believed.
+    pub(super) fn poster(&self) -> Result<Bytes, Damage> {
+        self.body("poster", file::POSTER, limits::POSTER).map(Bytes::from)
+    }
+
+    pub(super) fn put_poster(&self, jpeg: &[u8], count: u64) -> io::Result<()> {
+        self.put_body("poster", file::POSTER, jpeg, count)
+    }
+
+    /// Reads a small file whole.
+    fn body(&self, name: &str, kind: [u8; 8], most: usize) -> Result<Vec<u8>, Damage> {
+        let mut file = File::open(self.folder.join(name))?;
+        let head = file::look(&mut file, kind, self.id, 0)?;
+        if head.bytes as usize > most {
             return Err(Damage::Head);
         }
         let mut body = vec![0; head.bytes as usize];
         file.seek(SeekFrom::Start(HEAD))?;
         file.read_exact(&mut body)?;
-        if Digest::of(&body) != head.digest {
-            return Err(Damage::Body);
-        }
-        match Message::decode(Bytes::from(body)) {
-            Ok(Message::Index(index)) if index.id == self.id => Ok(index),
-            _ => Err(Damage::Body),
-        }
+        if Digest::of(&body) == head.digest { Ok(body) } else { Err(Damage::Body) }
     }
 
-    pub(super) fn put_index(&self, index: &Index, count: u64) -> io::Result<()> {
-        let body = Message::Index(index.clone()).encode();
-        let body = &body[proto::frame::LENGTH_PREFIX..];
+    fn put_body(&self, name: &str, kind: [u8; 8], body: &[u8], count: u64) -> io::Result<()> {
         let bytes = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let digest = Digest::of(body);
-        let head = Head { kind: file::INDEX, id: self.id, number: 0, bytes, digest };
-        self.make()?;
-        file::write(&self.folder.join("index"), &self.beside(count), &head, body)
+        let head = Head { kind, id: self.id, number: 0, bytes, digest: Digest::of(body) };
+        file::write(&self.folder.join(name), &self.beside(count), &head, body)
     }
 
     /// What it is called, at each origin.

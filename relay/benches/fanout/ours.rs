@@ -45,6 +45,7 @@ impl Ours {
             publish_token: None,
             keep: None,
             rewind: None,
+            rooms: None,
         });
         let (address, source, writer) = runtime.block_on(async {
             let listener = listen::bind("127.0.0.1:0".parse().expect("address")).expect("bind");

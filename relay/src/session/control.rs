@@ -1,4 +1,4 @@
-//! A control connection: the clock and the catalogue.
+//! A control connection: the clock, the catalogue, and the way to rooms.
 
 use std::time::Duration;
 
@@ -6,11 +6,12 @@ use bytes::Bytes;
 use proto::conn::{ConnError, now};
 use proto::message::{Catalog, Pong};
 use proto::recording::Poster;
-use proto::{Message, limits};
+use proto::{CloseCode, Message, limits};
 use tokio::time::{Instant, timeout};
 
 use super::{End, Peer};
 use crate::node::Node;
+use crate::rooms::{self, Seat};
 
 /// A follower gets the catalogue at most this often, however fast it changes.
 const CATALOGUE_PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +30,7 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
     let mut following = false;
     let mut not_before = Instant::now();
     let mut heard = Instant::now();
+    let mut seat = None;
     loop {
         let changed = async {
             tokio::time::sleep_until(not_before).await;
@@ -56,9 +58,22 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
                     heard = Instant::now();
                     peer.write(&poster(node, wanted.stream).await).await?;
                 }
+                Message::ListRooms => {
+                    heard = Instant::now();
+                    let rooms = node.rooms().map(|rooms| rooms.list()).unwrap_or_default();
+                    peer.write(&Message::Rooms(rooms)).await?;
+                }
+                message if rooms::is_of_rooms(&message) => {
+                    heard = Instant::now();
+                    say(node, peer, &mut seat, message).await?;
+                }
                 other => {
                     return Err(ConnError::OutOfOrder { got: other.kind(), expected: "Ping or List" }.into());
                 }
+            },
+            told = hear(&mut seat) => match told {
+                Some(messages) => peer.write_raw(&messages).await?,
+                None => return Err(stalled("what happened in its room was not taken in time")),
             },
             changed = changed, if following => {
                 if changed.is_err() {
@@ -69,6 +84,33 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
             }
         }
     }
+}
+
+/// Passes on what the peer says of rooms; it gets a seat with its first word.
+async fn say(
+    node: &Node,
+    peer: &mut Peer,
+    seat: &mut Option<Seat>,
+    message: Message,
+) -> Result<(), End> {
+    let Some(rooms) = node.rooms() else {
+        let wants_in = matches!(message, Message::CreateRoom(_) | Message::EnterRoom(_));
+        return if wants_in { peer.write(&rooms::none_here()).await } else { Ok(()) };
+    };
+    let seat = seat.get_or_insert_with(|| rooms.connect(node, &peer.name));
+    // Waiting for its place here would hold up the pings behind it.
+    seat.say.try_send(message).map_err(|_| stalled("more was said of rooms than can be heard"))
+}
+
+async fn hear(seat: &mut Option<Seat>) -> Option<Bytes> {
+    match seat {
+        Some(seat) => seat.hear.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn stalled(reason: &str) -> End {
+    End::Refuse(CloseCode::Stalled, reason.to_owned())
 }
 
 /// The picture of a stream; an empty one if there is none, or not in time for the next ping.

@@ -73,9 +73,13 @@ impl From<std::io::Error> for End {
 impl Peer {
     /// Sends one message.
     pub(crate) async fn write(&mut self, message: &Message) -> Result<(), End> {
+        self.write_raw(&message.encode()).await
+    }
+
+    /// Sends whole messages as they are on the wire.
+    pub(crate) async fn write_raw(&mut self, messages: &[u8]) -> Result<(), End> {
         let Some(outlet) = self.outlet.as_deref_mut() else { return Err(End::Gone) };
-        let bytes = message.encode();
-        timeout(WRITE, outlet::write_all(outlet, &bytes)).await.map_err(|_| End::Gone)??;
+        timeout(WRITE, outlet::write_all(outlet, messages)).await.map_err(|_| End::Gone)??;
         Ok(())
     }
 }

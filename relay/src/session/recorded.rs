@@ -13,9 +13,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{End, Peer, shutting_down};
+use crate::listen::NOT_SENT;
 use crate::node::{Node, Place};
 use crate::recording::{Answer, Missing, Piece, Recording};
 use crate::source::Stream;
+
+/// Unsent bytes the kernel may hold for the viewer of a recording: they are pages of a file that is
+/// in memory anyway, and a segment is sent in a quarter of the turns.
+const NOT_SENT_RECORDED: u32 = 1 << 20;
 
 /// Serves the recording of `stream` until the viewer has had enough.
 pub(super) async fn run(
@@ -24,6 +29,19 @@ pub(super) async fn run(
     stream: &Arc<Stream>,
     _place: Place,
 ) -> Result<(), End> {
+    set_most_unsent(peer, NOT_SENT_RECORDED);
+    let ended = talk(node, peer, stream).await;
+    set_most_unsent(peer, NOT_SENT);
+    ended
+}
+
+fn set_most_unsent(peer: &mut Peer, bytes: u32) {
+    if let Some(outlet) = peer.outlet.as_deref_mut() {
+        outlet.set_most_unsent(bytes);
+    }
+}
+
+async fn talk(node: &Node, peer: &mut Peer, stream: &Arc<Stream>) -> Result<(), End> {
     let Some(recording) = stream.recording() else {
         let reason = format!("'{}' is live only, there is nothing recorded of it", stream.name);
         return Err(End::Refuse(CloseCode::NoSuchStream, reason));

@@ -54,7 +54,8 @@ pub(super) struct Remote {
     index: watch::Sender<Option<Arc<Index>>>,
     wanted: Mutex<Wanted>,
     work: Notify,
-    poster: tokio::sync::Mutex<Option<Bytes>>,
+    /// As last asked for, and of which content.
+    poster: tokio::sync::Mutex<Option<(RecordingId, Bytes)>>,
 }
 
 /// What is to be fetched, in the order it was asked for, and who waits.
@@ -258,27 +259,37 @@ impl Remote {
         let whole = Arc::new(whole);
         lock(&self.wanted).index = false;
         lock(&self.recording).id = whole.id;
-        // The same again is no news to anybody.
-        let is_news = self.index.send_if_modified(|index| {
-            let news = index.as_ref() != Some(&whole);
-            *index = Some(whole.clone());
-            news
-        });
-        if !is_news {
+        if !self.publish(&whole) {
             return;
         }
         let (keep, address) = (self.keep.clone(), self.address.clone());
         let mut info = lock(&self.info).clone();
         info.recording = Some(*lock(&self.recording));
+        // One that is being asked for is kept when it comes.
+        let poster = self.poster.try_lock().ok().and_then(|poster| poster.clone());
+        let poster = poster.filter(|(of, _)| *of == whole.id);
         let kept = tokio::task::spawn_blocking(move || {
             // What grows there is told by its origin, and may be other when that is back.
             if whole.finished {
                 keep.put_index(&whole);
             }
+            // Seen in a catalogue before somebody wanted it.
+            if let Some((id, jpeg)) = poster {
+                keep.put_poster(id, &jpeg);
+            }
             keep.remember(&address, &info);
         });
         // Should it panic, nothing is kept, and what came is served all the same.
         let _ = kept.await;
+    }
+
+    /// Makes an index known; whether it is news. The same again is none to anybody.
+    fn publish(&self, whole: &Arc<Index>) -> bool {
+        self.index.send_if_modified(|index| {
+            let news = index.as_ref() != Some(whole);
+            *index = Some(whole.clone());
+            news
+        })
     }
 
     async fn take_segment(&self, line: &mut Line, id: RecordingId, head: Segment, bytes: Bytes) {
@@ -351,7 +362,7 @@ impl Remote {
         let keep = self.keep.clone();
         let kept = tokio::task::spawn_blocking(move || keep.index(id)).await.ok().flatten();
         if let Some(kept) = kept.filter(|kept| kept.finished && kept.id == id) {
-            self.index.send_replace(Some(Arc::new(kept)));
+            self.publish(&Arc::new(kept));
             return Ok(());
         }
         lock(&self.wanted).index = true;
@@ -368,14 +379,18 @@ impl Remote {
         }
     }
 
-    async fn ask_for_poster(&self) -> Option<Bytes> {
+    async fn ask_for_poster(&self, id: RecordingId) -> Option<Bytes> {
         let mut line = dial(&self.address, Role::Control, None, &self.agent).await.ok()?;
         let wanted = PosterWanted { stream: self.name.clone() };
         line.writer.write(&Message::PosterWanted(wanted)).await.ok()?;
-        match line.reader.read_within(SILENCE).await {
-            Ok(Message::Poster(poster)) => Some(poster.jpeg.into_vec().into()),
-            _ => None,
-        }
+        let Ok(Message::Poster(poster)) = line.reader.read_within(SILENCE).await else {
+            return None;
+        };
+        let jpeg = Bytes::from(poster.jpeg.into_vec());
+        let (keep, kept) = (self.keep.clone(), jpeg.clone());
+        // Should it panic, it is not kept, and asked for again.
+        let _ = tokio::task::spawn_blocking(move || keep.put_poster(id, &kept)).await;
+        Some(jpeg)
     }
 }
 
@@ -417,11 +432,19 @@ impl Recording for Remote {
 
     fn poster(&self) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
         Box::pin(async move {
+            let id = self.id();
             let mut poster = self.poster.lock().await;
-            if poster.is_none() {
-                *poster = self.ask_for_poster().await;
+            if let Some((_, jpeg)) = poster.as_ref().filter(|(of, _)| *of == id) {
+                return jpeg.clone();
             }
-            poster.clone().unwrap_or_default()
+            let keep = self.keep.clone();
+            let kept = tokio::task::spawn_blocking(move || keep.poster(id)).await.ok().flatten();
+            let jpeg = match kept {
+                Some(jpeg) => Some(jpeg),
+                None => self.ask_for_poster(id).await,
+            };
+            *poster = jpeg.clone().map(|jpeg| (id, jpeg));
+            jpeg.unwrap_or_default()
         })
     }
 }

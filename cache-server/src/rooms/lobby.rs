@@ -1,0 +1,199 @@
+//! The lobby: which rooms there are, and who may make one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use proto::conn::now;
+use proto::room::{Film, Refusal, Refused, RoomCode, RoomLine, RoomSettings};
+use proto::{StreamInfo, limits};
+use relay::Node;
+use relay::rooms::{Rooms, Seat as Ends};
+use tokio::sync::mpsc;
+
+use super::guard::Guard;
+use super::hook::Hook;
+use super::keeper::Keeper;
+use super::pin::Pins;
+use super::rules::{About, Input, Room, words};
+use super::seat::{Seat, address_of};
+use super::store::{Store, Stored};
+use super::task::{Call, Handle, Task};
+use super::{Error, Options};
+
+/// What a connection said and no room took in yet; one that says more is closed.
+const SAID: usize = 64;
+/// What a connection is told and its socket did not take yet.
+const TOLD: usize = 4;
+
+/// Keeps the rooms of a node.
+#[derive(Debug)]
+pub struct Lobby {
+    /// Handed to seats.
+    this: std::sync::Weak<Self>,
+    options: Options,
+    rooms: Mutex<HashMap<RoomCode, Handle>>,
+    guard: Mutex<Guard>,
+    pins: Pins,
+    store: Option<Store>,
+    hook: Option<Hook>,
+    seats: AtomicU64,
+}
+
+impl Lobby {
+    /// A lobby with the rooms that are kept in the file, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be used, or nobody can be told.
+    pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        let (store, stored) = match &options.file {
+            Some(file) => {
+                let (store, stored) = Store::open(file).await?;
+                (Some(store), stored)
+            }
+            None => (None, Vec::new()),
+        };
+        let hook = options.announce_url.clone().map(Hook::new).transpose()?;
+        let lobby = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            options,
+            rooms: Mutex::default(),
+            guard: Mutex::default(),
+            pins: Pins::default(),
+            store,
+            hook,
+            seats: AtomicU64::new(0),
+        });
+        for Stored { room, pin } in stored {
+            let room = Room::restore(room, lobby.options.size, now());
+            lobby.start(&mut lobby.rooms(), room, pin);
+        }
+        Ok(lobby)
+    }
+
+    /// Returns when all that happened is written down.
+    pub async fn flush(&self) {
+        if let Some(store) = &self.store {
+            store.flush().await;
+        }
+    }
+
+    pub(super) fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(super) fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    pub(super) fn room(&self, code: RoomCode) -> Option<Handle> {
+        self.rooms().get(&code).cloned()
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomCode, Handle>> {
+        self.rooms.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// A new room that nobody is in yet, or why there is none.
+    pub(super) async fn create(
+        &self,
+        stream: &StreamInfo,
+        settings: RoomSettings,
+        pin: Option<String>,
+    ) -> Result<Handle, Refused> {
+        let pin = match pin {
+            Some(pin) => {
+                let failed = || words::refusal(Refusal::TooManyRooms, "the PIN cannot be kept");
+                Some(self.pins.hash(pin).await.ok_or_else(failed)?)
+            }
+            None => None,
+        };
+        let recording = stream.recording.filter(|recording| !stream.live && !recording.growing);
+        let film = recording.map(|it| Film { id: it.id, duration_us: it.duration_us });
+        let mut rooms = self.rooms();
+        self.make_room(&mut rooms)?;
+        let code = new_code(&rooms);
+        let stream = stream.name.clone();
+        let about = About { code, stream, film, settings, pin: pin.is_some() };
+        Ok(self.start(&mut rooms, Room::new(about, self.options.size, now()), pin))
+    }
+
+    /// Runs a room until it is over.
+    fn start(
+        &self,
+        rooms: &mut HashMap<RoomCode, Handle>,
+        room: Room,
+        pin: Option<Arc<str>>,
+    ) -> Handle {
+        let code = room.about().code;
+        let keeper = Keeper::new(self.store.clone(), pin.clone());
+        let (handle, task) = Task::new(room, pin, keeper, self.hook.clone());
+        rooms.insert(code, handle.clone());
+        let (lobby, started) = (self.this.clone(), handle.clone());
+        tokio::spawn(async move {
+            task.run().await;
+            let Some(lobby) = lobby.upgrade() else { return };
+            let mut rooms = lobby.rooms();
+            if rooms.get(&code).is_some_and(|there| there.is(&handle)) {
+                rooms.remove(&code);
+            }
+        });
+        started
+    }
+
+    /// Where there are as many rooms as may be, the one that has been empty for longest goes.
+    fn make_room(&self, rooms: &mut HashMap<RoomCode, Handle>) -> Result<(), Refused> {
+        if rooms.len() < self.options.rooms {
+            return Ok(());
+        }
+        let since = |handle: &Handle| handle.face().empty_since;
+        let empty = rooms.iter().filter_map(|(code, room)| Some((since(room)?, *code)));
+        let Some((_, code)) = empty.min() else {
+            let reason = format!(
+                "there are {} rooms here, the most this relay takes; try again later",
+                rooms.len()
+            );
+            return Err(words::refusal(Refusal::TooManyRooms, &reason));
+        };
+        if let Some(room) = rooms.remove(&code) {
+            // One that has so much to do is not empty after all, and ends when it is.
+            let _ = room.calls.try_send(Call::Input(Input::End, None));
+        }
+        Ok(())
+    }
+}
+
+/// One nobody has, and nobody guesses.
+fn new_code(rooms: &HashMap<RoomCode, Handle>) -> RoomCode {
+    loop {
+        // Uniform: below 30 each, not modulo 30.
+        let code = RoomCode::from_random(std::array::from_fn(|_| rand::random_range(0..30)));
+        if !rooms.contains_key(&code) {
+            return code;
+        }
+    }
+}
+
+impl Rooms for Lobby {
+    fn connect(&self, node: &Node, peer: &str) -> Ends {
+        let (say, said) = mpsc::channel(SAID);
+        let (tell, hear) = mpsc::channel(TOLD);
+        // It is asked through a handle to itself: it is there.
+        if let Some(lobby) = self.this.upgrade() {
+            let id = self.seats.fetch_add(1, Ordering::Relaxed);
+            let (node, address) = (node.clone(), address_of(peer));
+            tokio::spawn(Seat { lobby, node, id, address, said, tell, room: None }.run());
+        }
+        Ends { say, hear }
+    }
+
+    fn list(&self) -> Vec<RoomLine> {
+        let rooms: Vec<Handle> =
+            self.rooms().values().filter(|room| !room.private).cloned().collect();
+        let lines = rooms.iter().map(|room| room.face().line.clone());
+        let mut lines: Vec<RoomLine> = lines.filter(|line| !line.members.is_empty()).collect();
+        lines.sort_by(|a, b| (&a.stream, a.code).cmp(&(&b.stream, b.code)));
+        lines.truncate(limits::ROOMS);
+        lines
+    }
+}

@@ -1,0 +1,64 @@
+//! Refusals, each one sentence with a way out.
+
+use proto::Message;
+use proto::room::{LeftRoom, Refusal, Refused};
+use proto::stream::fitting_text;
+
+/// A refusal.
+#[must_use]
+pub fn refusal(why: Refusal, reason: &str) -> Refused {
+    Refused { why, reason: fitting_text(reason) }
+}
+
+/// A refusal as a message.
+#[must_use]
+pub fn refused(why: Refusal, reason: &str) -> Message {
+    Message::Refused(refusal(why, reason))
+}
+
+/// The end of somebody's time in a room.
+#[must_use]
+pub fn left(for_good: bool, reason: &str) -> Message {
+    Message::LeftRoom(LeftRoom { for_good, reason: fitting_text(reason) })
+}
+
+/// There is no room of that code.
+#[must_use]
+pub fn unknown_room(code: &str) -> Message {
+    let reason = format!(
+        "there is no room {code} here (any more); check the code, or see the open rooms with --rooms"
+    );
+    refused(Refusal::UnknownRoom, &reason)
+}
+
+pub(super) fn wrong_pin(given: bool) -> Message {
+    let reason = if given {
+        "the PIN is wrong; ask who invited you for the right one"
+    } else {
+        "this room asks for a PIN; give it with --pin"
+    };
+    refused(Refusal::WrongPin, reason)
+}
+
+pub(super) fn name_taken(name: &str) -> Message {
+    let reason = format!("somebody called {name} is in the room; choose another name with --name");
+    refused(Refusal::NameTaken, &reason)
+}
+
+pub(super) fn full(size: usize) -> Message {
+    let reason = format!("the room is full: it takes {size} members; try again when somebody left");
+    refused(Refusal::Full, &reason)
+}
+
+pub(super) fn not_host(host: &str) -> Message {
+    let reason = format!("only the host ({host}) may do that; ask to be host with /ask");
+    refused(Refusal::NotHost, &reason)
+}
+
+pub(super) fn too_fast() -> Message {
+    refused(Refusal::TooFast, "not so fast; wait a moment and try again")
+}
+
+pub(super) fn not_there(what: &str) -> Message {
+    refused(Refusal::NotThere, &format!("{what}; /members shows who is there"))
+}

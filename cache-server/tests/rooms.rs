@@ -1,0 +1,206 @@
+//! Rooms over real sockets: a relay in this process, and members who talk to it.
+
+mod common;
+
+use cache_server::rooms::{Lobby, Options};
+use common::{Member, Relay, create, enter, say};
+use proto::Message;
+use proto::room::{Going, Refusal, Remote, What, Words};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn a_pause_is_with_both_before_it_takes_effect() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let entered = ana.enters(Message::CreateRoom(create("Ana"))).await;
+    assert_eq!(entered.stream, "film");
+    let mut ben = Member::dial(&relay).await;
+    let code = entered.code.to_string().to_lowercase().parse().expect("a code");
+    let with_ben = ben.enters(Message::EnterRoom(enter(code, "Ben"))).await;
+    assert_eq!((with_ben.code, with_ben.you), (entered.code, entered.you + 1));
+
+    for member in [&mut ana, &mut ben] {
+        member.report(true).await;
+    }
+    for member in [&mut ana, &mut ben] {
+        member.timeline(|timeline| timeline.going == Going::Playing).await;
+    }
+    let asked = proto::conn::now();
+    ana.write(Message::Remote(Remote::Pause)).await;
+    let first = ana.timeline(|timeline| timeline.going == Going::Paused).await;
+    let second = ben.timeline(|timeline| timeline.going == Going::Paused).await;
+    assert_eq!(first, second, "the same epoch and moment for both");
+    assert!(first.anchor_us.us_since(asked) >= 100_000, "in time for both");
+}
+
+#[tokio::test]
+async fn lines_come_to_all_in_one_order() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let code = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
+    let mut ben = Member::dial(&relay).await;
+    ben.enters(Message::EnterRoom(enter(code, "Ben"))).await;
+    for n in 0..4 {
+        ana.write(say(&format!("a{n}"))).await;
+        ben.write(say(&format!("b{n}"))).await;
+    }
+    let of_ana = ana.lines(10).await;
+    let of_ben = ben.lines(10).await;
+    assert_eq!(of_ana, of_ben);
+    assert!(of_ana.iter().zip(1..).all(|(line, number)| line.number == number));
+    let said = |who: &str| {
+        let lines = of_ana.iter().filter(|line| line.who == who);
+        let texts = lines.filter_map(|line| match &line.what {
+            What::Said(Words::Plain(text)) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((said("Ana").as_str(), said("Ben").as_str()), ("a0 a1 a2 a3", "b0 b1 b2 b3"));
+}
+
+#[tokio::test]
+async fn rooms_are_listed_unless_they_are_private() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let mut open = create("Ana");
+    open.pin = Some("4711".to_owned());
+    let code = ana.enters(Message::CreateRoom(open)).await.code;
+    let mut ben = Member::dial(&relay).await;
+    let mut secret = create("Ben");
+    secret.settings.private = true;
+    ben.enters(Message::CreateRoom(secret)).await;
+    let rooms = ben.list().await;
+    assert_eq!(rooms.len(), 1);
+    assert_eq!((rooms[0].code, rooms[0].pin, rooms[0].stream.as_str()), (code, true, "film"));
+    assert_eq!(rooms[0].members, ["Ana"]);
+    ana.write(Message::LeaveRoom).await;
+    ana.hears(|message| matches!(message, Message::LeftRoom(_)).then_some(())).await;
+    assert!(ben.list().await.is_empty(), "nobody is in it");
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_said_in_a_sentence() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let mut nothing = create("Ana");
+    nothing.stream = Some("no such film".to_owned());
+    let refused = ana.refused(Message::CreateRoom(nothing)).await;
+    assert_eq!(refused.why, Refusal::NoSuchStream);
+    assert!(refused.reason.contains("no such film"), "{}", refused.reason);
+    let mut with_pin = create("Ana");
+    with_pin.pin = Some("4711".to_owned());
+    let code = ana.enters(Message::CreateRoom(with_pin)).await.code;
+
+    let mut ben = Member::dial(&relay).await;
+    let unknown = "2222222222".parse().expect("a code");
+    let refused = ben.refused(Message::EnterRoom(enter(unknown, "Ben"))).await;
+    assert_eq!(refused.why, Refusal::UnknownRoom);
+    let mut ask = enter(code, "Ana");
+    assert_eq!(ben.refused(Message::EnterRoom(ask.clone())).await.why, Refusal::WrongPin);
+    ask.pin = Some("4711".to_owned());
+    assert_eq!(ben.refused(Message::EnterRoom(ask.clone())).await.why, Refusal::NameTaken);
+    ask.name = "Ben".to_owned();
+    ben.enters(Message::EnterRoom(ask)).await;
+    let again = Message::EnterRoom(enter(code, "Ben2"));
+    assert_eq!(ben.refused(again).await.why, Refusal::NotThere, "it is in a room");
+}
+
+#[tokio::test]
+async fn who_guesses_is_not_heard_any_more() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let code = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
+    // Each on a connection of its own, or waiting for the slow answers would take a minute.
+    let unknown = "2222222222".parse().expect("a code");
+    let mut guessing = Vec::new();
+    for _ in 0..10 {
+        let mut member = Member::dial(&relay).await;
+        member.write(Message::EnterRoom(enter(unknown, "Guess"))).await;
+        guessing.push(member);
+    }
+    let mut ben = Member::dial(&relay).await;
+    let ask = Message::EnterRoom(enter(unknown, "Ben"));
+    while ben.refused(ask.clone()).await.why != Refusal::TooManyTries {}
+    let ask = Message::EnterRoom(enter(code, "Ben"));
+    assert_eq!(ben.refused(ask).await.why, Refusal::TooManyTries, "right or not");
+}
+
+#[tokio::test]
+async fn a_member_whose_connection_broke_comes_back_as_itself() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let code = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
+    let mut ben = Member::dial(&relay).await;
+    let entered = ben.enters(Message::EnterRoom(enter(code, "Ben"))).await;
+    drop(ben);
+    ana.members(|members| members.members.get(1).is_some_and(|member| !member.here)).await;
+    let mut ben = Member::dial(&relay).await;
+    let mut ask = enter(code, "Ben");
+    ask.token = Some(entered.token);
+    let again = ben.enters(Message::EnterRoom(ask)).await;
+    assert_eq!((again.you, again.token), (entered.you, entered.token));
+    ana.members(|members| members.members.iter().all(|member| member.here)).await;
+}
+
+#[tokio::test]
+async fn a_node_without_rooms_says_so() {
+    let relay = Relay::without_rooms().await;
+    let mut ana = Member::dial(&relay).await;
+    let refused = ana.refused(Message::CreateRoom(create("Ana"))).await;
+    assert_eq!(refused.why, Refusal::NoRooms);
+    assert!(ana.list().await.is_empty());
+}
+
+/// Takes one HTTP request and answers it; its head and body.
+async fn request(listener: &TcpListener, answer: &str) -> (String, serde_json::Value) {
+    let waiting = async {
+        let (mut socket, _) = listener.accept().await.expect("a connection");
+        let mut bytes = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n")
+                && let Ok(json) = serde_json::from_str(body)
+            {
+                socket.write_all(answer.as_bytes()).await.expect("taken");
+                return (head.to_owned(), json);
+            }
+            assert_ne!(socket.read_buf(&mut bytes).await.expect("bytes"), 0, "{text}");
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("told in time")
+}
+
+#[tokio::test]
+async fn another_program_is_told_who_comes_but_not_how_to_get_into_private_rooms() {
+    const DONE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    const ELSEWHERE: &str = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\n\
+        Connection: close\r\nContent-Length: 0\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let announce_url = Some(format!("http://{address}/rooms"));
+    let lobby = Lobby::open(Options { announce_url, ..Options::default() }).await.expect("a lobby");
+    let relay = Relay::with(Some(lobby)).await;
+    let mut ana = Member::dial(&relay).await;
+    let code = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
+    let (head, note) = request(&listener, ELSEWHERE).await;
+    assert!(head.starts_with("POST /rooms ") && head.contains("application/json"), "{head}");
+    assert_eq!(note["event"], "room_opened");
+    assert_eq!(note["room"], code.to_string());
+    assert_eq!((&note["stream"], &note["member"]), (&"film".into(), &"Ana".into()));
+
+    let mut ben = Member::dial(&relay).await;
+    ben.enters(Message::EnterRoom(enter(code, "Ben"))).await;
+    let (head, note) = request(&listener, DONE).await;
+    assert!(head.starts_with("POST /rooms "), "no redirect is followed: {head}");
+    assert_eq!((&note["event"], &note["member"]), (&"member_joined".into(), &"Ben".into()));
+    let mut eva = Member::dial(&relay).await;
+    let mut secret = create("Eva");
+    secret.settings.private = true;
+    eva.enters(Message::CreateRoom(secret)).await;
+    let (_, note) = request(&listener, DONE).await;
+    assert_eq!(note["event"], "room_opened");
+    assert!(note.get("room").is_none(), "{note}");
+    assert!(note["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{note}");
+}
