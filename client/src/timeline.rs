@@ -37,13 +37,25 @@ pub struct Schedule {
     sound_lag_us: AtomicI64,
     sound_need_us: AtomicI64,
     picture_us: AtomicI64,
+    shift_us: AtomicI64,
 }
 
 impl Schedule {
     /// What lies between capture and presentation now, microseconds.
     #[must_use]
     pub fn delay_us(&self) -> i64 {
-        self.delay_us.load(Ordering::Relaxed)
+        self.delay_us.load(Ordering::Relaxed) + self.shift_us.load(Ordering::Relaxed)
+    }
+
+    /// Moves everything by so much, to keep in step with others, microseconds.
+    pub fn set_shift_us(&self, shift_us: i64) {
+        self.shift_us.store(shift_us, Ordering::Relaxed);
+    }
+
+    /// How late the sound is heard against the timeline, microseconds; 0 when there is none.
+    #[must_use]
+    pub fn sound_lag_us(&self) -> i64 {
+        self.sound_lag_us.load(Ordering::Relaxed)
     }
 
     /// When what was captured at the local moment `captured` is heard, and (the sound's own error

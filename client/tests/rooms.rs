@@ -4,15 +4,16 @@ mod common;
 
 use std::sync::Arc;
 
+use client::cue::Cue;
 use client::room::Seat;
 use client::room::seat::Errand;
-use client::session::{Event, SessionError};
+use client::session::{Command, Event, SessionError};
 use common::{Answer, Node, Viewer, index, watch_as};
 use proto::Message;
 use proto::conn::now;
 use proto::room::{
-    CreateRoom, EnterRoom, Entered, Going, LeftRoom, Line, OwnCopy, Refusal, Refused, RoomCode,
-    RoomSettings, RoomToken, Timeline, What, Words,
+    CreateRoom, EnterRoom, Entered, Going, LeftRoom, Line, OwnCopy, Refusal, Refused, Remote,
+    Report, RoomCode, RoomSettings, RoomToken, Timeline, What, Words,
 };
 
 const TOKEN: RoomToken = RoomToken([9; 16]);
@@ -130,4 +131,101 @@ async fn a_lost_control_connection_is_made_anew_and_the_place_taken_again() {
     node.tells(Message::End);
     let again = EnterRoom { pin: None, token: Some(TOKEN), ..ben() };
     assert_eq!(node.hears().await, Message::EnterRoom(again));
+}
+
+/// What was captured on our clock when, as the room says it: a clock that is asked twice is right to
+/// this, microseconds.
+const CLOCK_US: i64 = 5_000;
+
+async fn cue(viewer: &mut Viewer, wanted: impl Fn(&Cue) -> bool) -> Cue {
+    match viewer.until(|event| matches!(event, Event::Cue(cue) if wanted(cue))).await {
+        Event::Cue(cue) => cue,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn report(node: &Node, wanted: impl Fn(&Report) -> bool) -> Report {
+    loop {
+        match node.hears_all().await {
+            Message::Report(report) if wanted(&report) => return report,
+            _ => {}
+        }
+    }
+}
+
+/// How far a cue is from a timeline, microseconds.
+fn off_us(cue: &Cue, timeline: &Timeline) -> i64 {
+    let shown = timeline.anchor_us.plus_us(cue.position_us - timeline.position_us);
+    cue.captured.us_since(shown)
+}
+
+#[tokio::test]
+async fn who_is_ready_says_so_and_all_start_at_one_moment() {
+    let node = film();
+    let (mut viewer, _) = inside(&node, 60_000_000).await;
+    let stands = cue(&mut viewer, |cue| cue.stands()).await;
+    assert_eq!(stands.position_us, 60_000_000);
+    let ready = report(&node, |report| report.ready).await;
+    assert!(ready.epoch == 1 && ready.buffered_us >= 1_000_000, "{ready:?}");
+    let start = timeline(2, 300_000, 60_000_000, Going::Playing);
+    node.tells(Message::Timeline(start));
+    let plays = cue(&mut viewer, |cue| !cue.stands()).await;
+    assert_eq!(plays.position_us, 60_000_000);
+    assert!(off_us(&plays, &start).abs() < CLOCK_US, "{}", off_us(&plays, &start));
+    report(&node, |report| report.epoch == 2 && report.ready).await;
+
+    // A pause is obeyed when it takes effect, and no sooner.
+    let pause = timeline(3, 300_000, 60_300_000, Going::Paused);
+    node.tells(Message::Timeline(pause));
+    let paused = cue(&mut viewer, |cue| cue.stands()).await;
+    assert_eq!(paused.position_us, 60_300_000);
+    assert!(now().us_since(pause.anchor_us) > -CLOCK_US, "too early");
+}
+
+#[tokio::test]
+async fn who_comes_late_is_where_the_others_are() {
+    let node = film();
+    let seat = Arc::new(Seat::new(Errand::Enter(ben())));
+    let mut viewer = watch_as(&node, None, Some(seat)).await;
+    node.hears().await;
+    let mut since = timeline(7, -10_000_000, 60_000_000, Going::Playing);
+    since.speed_permille = 1250;
+    node.tells(entered(since));
+    let plays = cue(&mut viewer, |cue| !cue.stands()).await;
+    assert_eq!(plays.rate, 1.25);
+    let room_us = since.position_us(plays.captured);
+    assert!((plays.position_us - room_us).abs() < 2 * CLOCK_US, "{plays:?} {room_us}");
+    let off = report(&node, |report| report.ready).await.off_us;
+    assert!(i64::from(off).abs() < 2 * CLOCK_US, "{off}");
+}
+
+#[tokio::test]
+async fn keys_are_for_all() {
+    let node = film();
+    let (mut viewer, _) = inside(&node, 60_000_000).await;
+    report(&node, |report| report.ready).await;
+    let says = async |command| {
+        viewer.remote.send(command).await.expect("listens");
+        match node.hears().await {
+            Message::Remote(remote) => remote,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(says(Command::Pause).await, Remote::Play);
+    assert_eq!(says(Command::Skip(10_000_000)).await, Remote::Seek(70_000_000));
+    assert_eq!(says(Command::Skip(10_000_000)).await, Remote::Seek(80_000_000), "from there on");
+    assert_eq!(says(Command::Skip(-3_600_000_000)).await, Remote::Seek(0));
+    assert_eq!(says(Command::Home).await, Remote::Seek(0));
+    assert_eq!(says(Command::Faster).await, Remote::Speed(1250));
+    node.tells(Message::Timeline(timeline(2, 0, 30_000_000, Going::Playing)));
+    cue(&mut viewer, |cue| !cue.stands()).await;
+    let says = async |command| {
+        viewer.remote.send(command).await.expect("listens");
+        node.hears().await
+    };
+    assert_eq!(says(Command::Pause).await, Message::Remote(Remote::Pause));
+    let Message::Remote(Remote::Seek(us)) = says(Command::Skip(-10_000_000)).await else {
+        panic!("no seek")
+    };
+    assert!((20_000_000..25_000_000).contains(&us), "{us}");
 }

@@ -17,6 +17,8 @@ pub mod seat;
 pub mod typed;
 pub mod words;
 
+use std::collections::VecDeque;
+
 use proto::room::{
     Entered, Going, Knock, Member, Members, OwnCopy, RoomCode, RoomSettings, RoomToken, Timeline,
 };
@@ -24,6 +26,9 @@ use proto::time::Stamp;
 
 use lines::Lines;
 pub use seat::Seat;
+
+/// Most timelines that are known at a time: a node says one every 100 ms at the most.
+const COMING: usize = 8;
 
 /// A room one is in.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,40 +57,51 @@ pub struct Room {
     pub lines: Lines,
 }
 
-/// The newest timeline, and the one that holds until it takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What holds now, and what was announced to hold soon.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timelines {
-    newest: Timeline,
-    before: Option<Timeline>,
+    /// In the order of their epochs: the first holds, the others come. Never empty.
+    all: VecDeque<Timeline>,
 }
 
 impl Timelines {
     /// The first one.
     #[must_use]
     pub fn new(timeline: Timeline) -> Self {
-        Self { newest: timeline, before: None }
+        Self { all: VecDeque::from([timeline]) }
     }
 
     /// Takes another one in; false for one that is old. `now` is the node's.
     pub fn take(&mut self, timeline: Timeline, now: Stamp) -> bool {
-        if timeline.epoch <= self.newest.epoch {
+        if timeline.epoch <= self.newest().epoch {
             return false;
         }
-        self.before = Some(self.at(now));
-        self.newest = timeline;
+        while self.all.len() == COMING || self.all.get(1).is_some_and(|next| next.anchor_us <= now)
+        {
+            self.all.pop_front();
+        }
+        self.all.push_back(timeline);
         true
     }
 
     /// What holds from some moment on, now or soon.
     #[must_use]
     pub fn newest(&self) -> Timeline {
-        self.newest
+        self.all[self.all.len() - 1]
     }
 
     /// What holds at `now` on the node's clock.
     #[must_use]
     pub fn at(&self, now: Stamp) -> Timeline {
-        self.before.filter(|_| now < self.newest.anchor_us).unwrap_or(self.newest)
+        let come = self.all.iter().skip(1).rev().find(|timeline| timeline.anchor_us <= now);
+        *come.unwrap_or(&self.all[0])
+    }
+
+    /// What takes effect next after `now`.
+    #[must_use]
+    pub fn next(&self, now: Stamp) -> Option<Timeline> {
+        let epoch = self.at(now).epoch;
+        self.all.iter().find(|timeline| timeline.epoch > epoch).copied()
     }
 }
 
@@ -180,9 +196,16 @@ pub(crate) mod tests {
         assert_eq!(timelines.at(Stamp(1_000)).epoch, 5);
         assert!(!timelines.take(timeline(5, 0, Going::Waiting), Stamp(2_000)));
         assert!(!timelines.take(timeline(3, 0, Going::Waiting), Stamp(2_000)));
-        // One that comes before the last took effect: what holds now holds until then.
+        // One that comes before the last took effect.
         assert!(timelines.take(timeline(6, 3_000, Going::Waiting), Stamp(600)));
-        assert_eq!([600, 2_999, 3_000].map(|now| timelines.at(Stamp(now)).epoch), [4, 4, 6]);
+        let epochs =
+            |now| (timelines.at(Stamp(now)).epoch, timelines.next(Stamp(now)).map(|t| t.epoch));
+        assert_eq!([600, 1_000].map(epochs), [(4, Some(5)), (5, Some(6))]);
+        assert_eq!([2_999, 3_000].map(epochs), [(5, Some(6)), (6, None)]);
+        for epoch in 7..40 {
+            timelines.take(timeline(epoch, 10_000, Going::Waiting), Stamp(600));
+        }
+        assert_eq!(timelines.all.len(), COMING);
     }
 
     #[test]

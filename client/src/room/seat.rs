@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proto::Message;
-use proto::room::{CreateRoom, EnterRoom, Knock, Words};
+use proto::room::{CreateRoom, EnterRoom, Knock, Report, Words};
 use proto::time::Stamp;
 use tokio::sync::{mpsc, watch};
 
@@ -130,6 +130,11 @@ impl Seat {
     /// Says something to the node; false where there is no connection to say it on.
     pub fn say(&self, message: Message) -> bool {
         self.say.try_send(message).is_ok()
+    }
+
+    /// Says how it goes; while nothing can be said, nobody needs to know.
+    pub(crate) fn reports(&self, report: Report) {
+        let _ = self.say(Message::Report(report));
     }
 
     /// Says a text to the others.

@@ -95,6 +95,11 @@ impl Peer {
         self.clock().map(|clock| now() + clock.offset)
     }
 
+    /// The shortest round trip of the last minute, microseconds.
+    pub(super) fn round_trip_us(&self) -> Option<i64> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).round_trip_us()
+    }
+
     fn hear(&self, message: Message, seat: Option<&Seat>) {
         self.heard_us.store(now().0, Ordering::Relaxed);
         match message {

@@ -11,6 +11,7 @@ use proto::message::Gap;
 use proto::time::Stamp;
 use proto::{Packet, PacketHeader};
 
+use super::follow::Course;
 use super::meter::Meter;
 use super::reel::{Place, Reel};
 use crate::cue::Cue;
@@ -24,6 +25,8 @@ const LEAD_US: i64 = 1_500_000;
 /// From a cue to its first moment there must be time for the sound to get through the card's buffer,
 /// microseconds. What has to be decoded before the first picture is added, up to [`MOST_IN_US`].
 const IN_US: i64 = 250_000;
+/// In a room pictures begin as soon as they can, and the sound joins them: microseconds.
+const IN_ROOM_US: i64 = 60_000;
 /// See [`IN_US`].
 const MOST_IN_US: i64 = 5_000_000;
 /// Sound is decoded from so long before the position on: decoders and the stretch need a run-up.
@@ -32,11 +35,11 @@ const SOUND_IN_US: i64 = 300_000;
 /// microseconds.
 const STILL_US: i64 = 300_000;
 /// Speeds there are.
-const RATES: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
+pub(super) const RATES: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
 /// Where in [`RATES`] it begins.
 const NORMAL: usize = 2;
 /// `end` goes so far before the end, microseconds: at the end itself it would be over.
-const END_US: i64 = 5_000_000;
+pub(super) const END_US: i64 = 5_000_000;
 
 /// The next packet to feed, and where pictures begin to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(super) struct Deck {
     cued: Stamp,
     speed: usize,
     paused: bool,
+    /// What a room wants; it takes the place of speed and pause.
+    course: Option<Course>,
     /// It would play if there were enough.
     stalled: bool,
     cursor: Option<Cursor>,
@@ -76,18 +81,25 @@ pub(super) struct Deck {
     /// When the time 0 was captured, as far as is known: of the past of a live stream.
     zero: Option<Stamp>,
     told: Option<Progress>,
+    /// By how much what is shown was moved after the room since the cue, microseconds.
+    shift_us: f64,
 }
 
 impl Deck {
     pub(super) fn new(config: &Config) -> Self {
+        Self::with_schedule(config.schedule.clone(), config.ahead_us)
+    }
+
+    pub(super) fn with_schedule(schedule: Arc<Schedule>, ahead_us: i64) -> Self {
         Self {
-            schedule: config.schedule.clone(),
-            ahead_us: config.ahead_us,
+            schedule,
+            ahead_us,
             // Numbers that were not there before, also where the past of a stream is visited again.
             cue: Cue { number: now().0.unsigned_abs(), position_us: 0, captured: now(), rate: 0.0 },
             cued: now(),
             speed: NORMAL,
             paused: false,
+            course: None,
             stalled: false,
             cursor: None,
             fed_us: 0,
@@ -95,6 +107,7 @@ impl Deck {
             origin_us: None,
             zero: None,
             told: None,
+            shift_us: 0.0,
         }
     }
 
@@ -116,6 +129,84 @@ impl Deck {
     /// What is shown now, microseconds on the recording's timeline.
     pub(super) fn position_us(&self) -> i64 {
         self.cue.position_us(now(), self.schedule.delay_us())
+    }
+
+    /// What is to be shown as soon as it can be, microseconds on the recording's timeline: a room does
+    /// not wait.
+    pub(super) fn wanted_us(&self) -> i64 {
+        match self.course.filter(|course| self.stalled && course.goes()) {
+            Some(course) => course.position_us(now()),
+            None => self.position_us(),
+        }
+    }
+
+    /// From now on it follows a room.
+    pub(super) fn follow(
+        &mut self,
+        course: Course,
+        reel: &Reel,
+        meter: &Meter,
+        sink: &mut impl Sink,
+    ) {
+        self.course = Some(course);
+        self.set_anew(reel, meter, sink);
+    }
+
+    /// Is set to where the room is.
+    pub(super) fn set_anew(&mut self, reel: &Reel, meter: &Meter, sink: &mut impl Sink) {
+        let position_us =
+            self.course.map_or(self.position_us(), |course| course.position_us(now()));
+        self.play_from(position_us, reel, meter, sink);
+    }
+
+    /// The room is where it was, by a clock that is known better.
+    pub(super) fn correct(&mut self, course: Course) {
+        self.course = Some(course);
+    }
+
+    /// How late the cue is against the room, microseconds; `None` while it stands.
+    pub(super) fn late_us(&self) -> Option<i64> {
+        let course = self.course.filter(|course| course.goes() && !self.cue.stands())?;
+        let shown = self.cue.captured.plus_us(self.schedule.delay_us());
+        Some(shown.us_since(course.shows(self.cue.position_us)))
+    }
+
+    /// Moves what is shown by so many microseconds.
+    pub(super) fn shift(&mut self, by_us: f64) {
+        self.shift_us += by_us;
+        self.schedule.set_shift_us(self.shift_us.round() as i64);
+    }
+
+    /// How late what is seen and heard is against the room, microseconds.
+    pub(super) fn off_us(&self) -> i64 {
+        if let Some(late_us) = self.late_us() {
+            return late_us.saturating_add(self.schedule.sound_lag_us());
+        }
+        match self.course.filter(|course| course.goes() && self.stalled) {
+            Some(course) => now().us_since(course.shows(self.cue.position_us)).max(0),
+            None => 0,
+        }
+    }
+
+    /// Whether it plays, or could play from where a room stands.
+    pub(super) fn is_ready(&self, reel: &Reel, meter: &Meter) -> bool {
+        let stands = self.course.is_some_and(|course| !course.goes());
+        let enough = || meter.is_enough(reel, self.position_us(), self.ahead_us, 1.0);
+        if stands { enough() } else { !self.stalled }
+    }
+
+    /// Seconds of the recording a second, when it goes.
+    fn rate(&self) -> f64 {
+        match self.course {
+            Some(course) if course.goes() => course.rate,
+            Some(_) => 1.0,
+            None => RATES[self.speed],
+        }
+    }
+
+    /// Whether it is wanted to stand.
+    fn is_held(&self) -> bool {
+        self.course.map_or(self.paused, |course| !course.goes())
     }
 
     /// How far ahead segments are wanted, microseconds.
@@ -184,12 +275,22 @@ impl Deck {
         // Who pauses a live stream stands where it is not recorded yet.
         let present_us = self.zero.filter(|_| reel.is_live()).map(|zero| now.us_since(zero));
         let end_us = reel.end_us().max(present_us.unwrap_or(i64::MIN));
-        let position_us = position_us.min(end_us).max(reel.start_us());
-        let rate = RATES[self.speed];
-        self.stalled = !self.paused && !meter.is_enough(reel, position_us, self.ahead_us, rate);
+        let mut position_us = position_us.min(end_us).max(reel.start_us());
+        let rate = self.rate();
+        let held = self.is_held();
+        self.stalled = !held && !meter.is_enough(reel, position_us, self.ahead_us, rate);
         self.cursor = locate(reel, position_us);
-        let stands = self.paused || self.stalled;
-        let in_us = if stands { 0 } else { self.in_us(reel, position_us) };
+        let stands = held || self.stalled;
+        let mut in_us = if stands { 0 } else { self.in_us(reel, position_us) };
+        if let Some(course) = self.course {
+            (self.shift_us, in_us) = (0.0, (in_us - IN_US + IN_ROOM_US).max(0));
+            self.schedule.set_shift_us(0);
+            if !stands {
+                let from = course.from(now.plus_us(in_us));
+                in_us = from.us_since(now);
+                position_us = course.position_us(from).min(end_us);
+            }
+        }
         self.cue = Cue {
             number: self.cue.number + 1,
             position_us,
@@ -225,8 +326,8 @@ impl Deck {
         follows_live: bool,
         sink: &mut impl Sink,
     ) -> Step {
-        let position_us = self.position_us();
-        if self.stalled && meter.is_enough(reel, position_us, self.ahead_us, RATES[self.speed]) {
+        let position_us = self.wanted_us();
+        if self.stalled && meter.is_enough(reel, position_us, self.ahead_us, self.rate()) {
             self.play_from(position_us, reel, meter, sink);
         }
         self.feed(reel, sink);
@@ -236,7 +337,8 @@ impl Deck {
             if self.all_fed && position_us >= self.fed_us {
                 step = Step::Over;
             }
-            if let Some(there_us) = beyond_gone(reel, position_us) {
+            let beyond_us = beyond_gone(reel, position_us).filter(|_| self.course.is_none());
+            if let Some(there_us) = beyond_us {
                 self.play_from(there_us, reel, meter, sink);
             } else if let Some(there_us) =
                 self.starves(reel).filter(|there_us| position_us >= *there_us)
@@ -270,7 +372,7 @@ impl Deck {
     fn feed(&mut self, reel: &Reel, sink: &mut impl Sink) {
         let stood_us = now().us_since(self.cued);
         let shows =
-            !self.cue.stands() || (sink.shows_still() && (self.paused || stood_us > STILL_US));
+            !self.cue.stands() || (sink.shows_still() && (self.is_held() || stood_us > STILL_US));
         if !shows || self.all_fed {
             return;
         }
@@ -339,8 +441,8 @@ impl Deck {
             start_us,
             duration_us: reel.end_us().saturating_sub(start_us),
             buffered_us: reel.buffered_us(self.position_us()).saturating_sub(start_us),
-            rate: RATES[self.speed],
-            paused: self.paused,
+            rate: self.rate(),
+            paused: self.is_held(),
             live: self.zero.filter(|_| reel.is_live()),
         };
         // Beside the position, which the cue says, only what is buffered moves.

@@ -4,6 +4,7 @@
 //! link     the connection: asks, verifies, comes back
 //! reel     the segments that are here
 //! meter    whether what comes is fast enough
+//! follow   in a room: leads the deck, steers, reports
 //! deck     position, speed, pause; feeds packets a little before they are due
 //! trouble  segments that do not come, or come damaged
 //! ```
@@ -12,6 +13,7 @@
 //! segment and the passing of time never meet halfway.
 
 mod deck;
+mod follow;
 pub(super) mod link;
 mod meter;
 mod reel;
@@ -33,6 +35,7 @@ use super::rewind::FromLive;
 use super::view::Opened;
 use super::{Command, Config, Event, Left, SessionError, Sink, room};
 use deck::{Deck, Step};
+use follow::Follow;
 use link::{Link, Said};
 use meter::Meter;
 use reel::Reel;
@@ -72,6 +75,7 @@ pub(super) async fn run(
     let index = opened.index.clone();
     let mut link = Link::start(config, peer, opened);
     let mut show = Show::new(config, sink, index);
+    show.follow = config.seat.clone().map(|seat| Follow::new(seat, peer.clone()));
     let mut left = show.enter(config, from);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,6 +84,7 @@ pub(super) async fn run(
             Some(said) = link.said.recv() => show.hear(said),
             Some(command) = commands.recv() => show.obey(command),
             _ = tick.tick() => None,
+            () = until(show.wakes()) => None,
             () = quit.as_mut() => Some(Left::Quit),
         };
         show.fetch(&link.ask, now());
@@ -89,6 +94,17 @@ pub(super) async fn run(
     }
     link.close().await;
     left.unwrap_or(Left::Over)
+}
+
+/// Waits until a moment; for ever where there is none.
+async fn until(moment: Option<Stamp>) {
+    match moment {
+        Some(moment) => {
+            let us = moment.us_since(now()).max(0).unsigned_abs();
+            tokio::time::sleep(Duration::from_micros(us)).await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// What the player was told last of how it goes.
@@ -107,13 +123,15 @@ struct Show<'a, S> {
     trouble: Trouble,
     connected: bool,
     told: Told,
+    /// In a room.
+    follow: Option<Follow>,
 }
 
 impl<'a, S: Sink> Show<'a, S> {
     fn new(config: &Config, sink: &'a mut S, index: Index) -> Self {
         let (reel, meter, deck) = (Reel::new(index), Meter::default(), Deck::new(config));
         let (trouble, connected, told) = (Trouble::default(), true, Told::Buffering);
-        Self { sink, reel, meter, deck, trouble, connected, told }
+        Self { sink, reel, meter, deck, trouble, connected, told, follow: None }
     }
 
     /// Begins to play where the viewer wants it.
@@ -134,6 +152,9 @@ impl<'a, S: Sink> Show<'a, S> {
             let length = (reel.end_us() - reel.start_us()) as f64 / 1e6;
             let length = crate::progress::clock(length);
             sink.event(Event::Word(format!("the recording is only {length} long")));
+        }
+        if let Some(follow) = &self.follow {
+            return deck.follow(follow.begins(), reel, meter, *sink);
         }
         deck.present(reel.end_us(), now());
         deck.play_from(reel.start_us().saturating_add(start_us), reel, meter, *sink);
@@ -156,6 +177,10 @@ impl<'a, S: Sink> Show<'a, S> {
     }
 
     fn obey(&mut self, command: Command) -> Option<Left> {
+        if let Some(follow) = &mut self.follow {
+            follow.ask(command, &self.reel);
+            return None;
+        }
         if self.deck.leads_to_live(command, &self.reel) {
             self.say(Some("live again".into()));
             return Some(Left::ToLive);
@@ -166,6 +191,12 @@ impl<'a, S: Sink> Show<'a, S> {
 
     /// Plays what is due. What is kept of a live stream and has been seen leads to the present.
     fn step(&mut self) -> Option<Left> {
+        if let Some(follow) = &mut self.follow {
+            follow.step(&mut self.deck, &self.reel, &self.meter, self.sink);
+            // At its end a room may still go back.
+            let _ = self.deck.step(&self.reel, &self.meter, false, self.sink);
+            return None;
+        }
         let follows_live = self.connected && self.reel.is_live();
         match self.deck.step(&self.reel, &self.meter, follows_live, self.sink) {
             Step::Goes => None,
@@ -177,11 +208,16 @@ impl<'a, S: Sink> Show<'a, S> {
         }
     }
 
+    /// When to look around before the next tick.
+    fn wakes(&self) -> Option<Stamp> {
+        self.follow.as_ref().and_then(Follow::wakes)
+    }
+
     fn hear(&mut self, said: Said) -> Option<Left> {
         match said {
             Said::Index(index) => return self.index(index),
             Said::Segment(id, number, packets, bytes) if id == self.reel.id() => {
-                self.reel.put(number, packets, bytes, self.deck.position_us());
+                self.reel.put(number, packets, bytes, self.deck.wanted_us());
                 self.meter.came(bytes, self.reel.is_coming(), now());
                 self.trouble.over(number);
             }
@@ -254,7 +290,7 @@ impl<'a, S: Sink> Show<'a, S> {
         if !self.connected {
             return;
         }
-        let (position_us, ahead_us) = (self.deck.position_us(), self.deck.ahead_us());
+        let (position_us, ahead_us) = (self.deck.wanted_us(), self.deck.ahead_us());
         while ask.capacity() > 0
             && let Some(segment) =
                 self.reel.next_wanted(position_us, ahead_us, self.meter.at_once(), now)

@@ -329,7 +329,7 @@ fn over_us(segment: &SegmentInfo) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const S: i64 = 1_000_000;
@@ -358,6 +358,13 @@ mod tests {
             segments: (first..first + count).map(segment).collect(),
             finished,
         }
+    }
+
+    /// A reel of a hundred segments that are all here, and empty.
+    pub(crate) fn full() -> Reel {
+        let mut reel = Reel::new(index(0, 100, 1, true));
+        (0..100).for_each(|number| reel.put(number, Vec::new(), 1, 0));
+        reel
     }
 
     fn wanted(reel: &mut Reel, position_us: i64, ahead_us: i64) -> Vec<u64> {
