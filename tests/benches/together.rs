@@ -4,13 +4,14 @@
 //! programs say of themselves.
 //!
 //! Cases: `live` (a stream without a room), `pair` (two in a room; then with one's clock 50 ppm fast),
-//! `five`, each for `SECONDS` (600); `pause` (how far apart a pause is heard), `join` (from the start of
+//! `five`, each for `LENGTH` seconds (600); `pause` (how far apart a pause is heard), `join` (from the start of
 //! the program to being in step). With `BEHIND` (put before the last viewer's command, such as
 //! `ip netns exec far`) and `HOST` (the address it reaches this machine by) `pair` is measured over a
 //! network. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use proto::conn::now;
@@ -36,7 +37,7 @@ fn main() {
 }
 
 fn seconds() -> u32 {
-    std::env::var("SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
+    std::env::var("LENGTH").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
 }
 
 /// A movie of this length: the test pattern's picture, whose frames are numbered, and noise, of which
@@ -196,7 +197,8 @@ impl Room {
 
     /// Another viewer, on its own card; those beyond the second have no window.
     fn enter(&self, mut command: Command, card: usize) -> Process {
-        let name = format!("viewer {card}");
+        static ENTERED: AtomicU32 = AtomicU32::new(2);
+        let name = format!("viewer {}", ENTERED.fetch_add(1, Ordering::Relaxed));
         command.args(["--connect", &self.address, "--room", &self.code, "--name", &name]);
         if card > 2 {
             command.env("FAKETIME", "+0");
