@@ -171,7 +171,7 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     let end = if args.headless {
         headless::run(&shared, args.json, &mut announcer)
     } else {
-        watch::run(&shared, remote, &mut announcer)
+        watch::run(&shared, remote, seat, &mut announcer)
     };
     quit.notify_one();
     let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, session).await });

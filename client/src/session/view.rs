@@ -210,7 +210,9 @@ impl<S: Sink> View<'_, S> {
 
     /// Going back begins with opening what is kept; what is typed meanwhile is obeyed there.
     fn obey(&mut self, command: Command) {
-        if let Some(mut rewind) = self.rewind.take() {
+        if self.config.seat.is_some() {
+            // A room's live stream has no past of its own.
+        } else if let Some(mut rewind) = self.rewind.take() {
             self.rewind = rewind.then(command).then_some(rewind);
         } else if let Some(stream) = &self.stream {
             let shown_us = self.sink.shown_us();
