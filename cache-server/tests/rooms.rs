@@ -5,7 +5,7 @@ mod common;
 use cache_server::rooms::{Lobby, Options};
 use common::{Member, Relay, create, enter, say};
 use proto::Message;
-use proto::room::{Going, Refusal, Remote, What, Words};
+use proto::room::{EnterRoom, Going, Refusal, Remote, What, Words};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -125,6 +125,40 @@ async fn who_guesses_is_not_heard_any_more() {
     while ben.refused(ask.clone()).await.why != Refusal::TooManyTries {}
     let ask = Message::EnterRoom(enter(code, "Ben"));
     assert_eq!(ben.refused(ask).await.why, Refusal::TooManyTries, "right or not");
+}
+
+#[tokio::test]
+async fn who_guesses_pins_is_not_heard_even_with_the_right_one() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let mut with_pin = create("Ana");
+    with_pin.pin = Some("4711".to_owned());
+    let code = ana.enters(Message::CreateRoom(with_pin)).await.code;
+    let ask = |pin: &str| {
+        let pin = Some(pin.to_owned());
+        Message::EnterRoom(EnterRoom { pin, ..enter(code, "Ben") })
+    };
+    // All at once: none gets by while others are looked at.
+    let mut guessing = Vec::new();
+    for n in 0..30 {
+        let mut member = Member::dial(&relay).await;
+        member.write(ask(&format!("000{n}"))).await;
+        guessing.push(member);
+    }
+    let mut heard = 0;
+    for member in &mut guessing {
+        let refused = |message| match message {
+            Message::Refused(refused) => Some(refused.why),
+            _ => None,
+        };
+        match member.hears(refused).await {
+            Refusal::WrongPin => heard += 1,
+            why => assert_eq!(why, Refusal::TooManyTries),
+        }
+    }
+    assert!((10..=12).contains(&heard), "{heard} guesses were looked at");
+    let mut ben = Member::dial(&relay).await;
+    assert_eq!(ben.refused(ask("4711")).await.why, Refusal::TooManyTries);
 }
 
 #[tokio::test]

@@ -2,54 +2,14 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::process::Process;
 use common::{Member, Relay, create, enter, say};
 use proto::Message;
-use proto::message::List;
 use proto::room::{Going, Refusal, Remote, RoomAct};
-
-/// The program, relaying an origin; killed when dropped.
-struct Process {
-    child: Child,
-    address: String,
-}
-
-impl Process {
-    fn start(origin: SocketAddr, file: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cache-server"))
-            .args(["--origin", &origin.to_string(), "--listen", "127.0.0.1:0", "--no-announce"])
-            .arg("--rooms-file")
-            .arg(file)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the relay starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut lines = lines.map_while(Result::ok);
-        let address = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
-        Self { child, address: address.expect("it listens") }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-    }
-
-    async fn dial(&self) -> Member {
-        Member::dial_to(&self.address).await
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Waits until `text` is on the disk, and with it all that was before.
 async fn written(file: &Path, text: &str) {
@@ -62,11 +22,8 @@ async fn written(file: &Path, text: &str) {
     }
 }
 
-/// Waits until the origin's film is in the catalogue.
-async fn sees_film(member: &mut Member) {
-    member.write(Message::List(List { follow: true })).await;
-    let has = |message| matches!(message, Message::Catalog(all) if !all.streams.is_empty());
-    member.hears(|message| has(message).then_some(())).await;
+fn start(origin: SocketAddr, file: &Path) -> Process {
+    Process::start(origin, &["--rooms-file".as_ref(), file.as_os_str()])
 }
 
 #[tokio::test]
@@ -74,16 +31,16 @@ async fn a_relay_that_was_killed_has_its_rooms_again() {
     let origin = Relay::without_rooms().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rooms.sqlite");
-    let mut relay = Process::start(origin.address, &file);
-    let mut ana = relay.dial().await;
-    sees_film(&mut ana).await;
+    let mut relay = start(origin.address, &file);
+    let mut ana = Member::dial_to(&relay.address).await;
+    ana.sees_film().await;
     let mut with_pin = create("Ana");
     with_pin.pin = Some("4711".to_owned());
     with_pin.settings.private = true;
     let of_ana = ana.enters(Message::CreateRoom(with_pin)).await;
     let mut ask = enter(of_ana.code, "Ben");
     ask.pin = Some("4711".to_owned());
-    let mut ben = relay.dial().await;
+    let mut ben = Member::dial_to(&relay.address).await;
     let of_ben = ben.enters(Message::EnterRoom(ask)).await;
     ana.report(true).await;
     ben.report(true).await;
@@ -96,8 +53,8 @@ async fn a_relay_that_was_killed_has_its_rooms_again() {
     written(&file, "at the first scene").await;
     relay.kill();
 
-    let relay = Process::start(origin.address, &file);
-    let mut ben = relay.dial().await;
+    let relay = start(origin.address, &file);
+    let mut ben = Member::dial_to(&relay.address).await;
     let stranger = ben.refused(Message::EnterRoom(enter(of_ana.code, "Eva"))).await;
     assert_eq!(stranger.why, Refusal::WrongPin, "the PIN is asked for again");
     let mut ask = enter(of_ana.code, "Ben");
@@ -111,12 +68,12 @@ async fn a_relay_that_was_killed_has_its_rooms_again() {
     let now = proto::conn::now();
     assert_eq!(again.timeline.position_us(now), playing.position_us(now), "it played on");
     assert_eq!(ben.lines(4).await, before);
-    let mut eva = relay.dial().await;
+    let mut eva = Member::dial_to(&relay.address).await;
     let mut ask = enter(of_ana.code, "Eva");
     ask.pin = Some("4711".to_owned());
     let eva_entered = eva.enters(Message::EnterRoom(ask)).await;
     assert!(eva_entered.you > of_ben.you, "numbers are not given twice");
-    let mut ana = relay.dial().await;
+    let mut ana = Member::dial_to(&relay.address).await;
     let mut ask = enter(of_ana.code, "Ana");
     ask.token = Some(of_ana.token);
     ana.enters(Message::EnterRoom(ask)).await;
@@ -129,9 +86,9 @@ async fn a_room_that_was_closed_does_not_come_back() {
     let origin = Relay::without_rooms().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rooms.sqlite");
-    let mut relay = Process::start(origin.address, &file);
-    let mut ana = relay.dial().await;
-    sees_film(&mut ana).await;
+    let mut relay = start(origin.address, &file);
+    let mut ana = Member::dial_to(&relay.address).await;
+    ana.sees_film().await;
     let closed = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
     ana.write(Message::RoomAct(RoomAct::Close)).await;
     ana.hears(|message| matches!(message, Message::LeftRoom(_)).then_some(())).await;
@@ -139,10 +96,10 @@ async fn a_room_that_was_closed_does_not_come_back() {
     written(&file, &open.to_string()).await;
     relay.kill();
 
-    let relay = Process::start(origin.address, &file);
-    let mut ben = relay.dial().await;
+    let relay = start(origin.address, &file);
+    let mut ben = Member::dial_to(&relay.address).await;
     ben.enters(Message::EnterRoom(enter(open, "Ben"))).await;
-    let mut eva = relay.dial().await;
+    let mut eva = Member::dial_to(&relay.address).await;
     let refused = eva.refused(Message::EnterRoom(enter(closed, "Eva"))).await;
     assert_eq!(refused.why, Refusal::UnknownRoom);
 }

@@ -3,14 +3,22 @@
 //! hears aligned to the sample, cross-correlated) and seen (both windows in one look), not on what the
 //! programs say of themselves.
 //!
-//! Cases: `live` (a stream without a room), each for `SECONDS` (600). `BEHIND` is put before the last
-//! viewer's command, with `HOST` the address it reaches this machine by: `ip netns exec far`.
-//! Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
+//! Cases: `live` (a stream without a room), `pair` (two in a room; then with one's clock 50 ppm fast),
+//! `five`, each for `LENGTH` seconds (600); `pause` (how far apart a pause is heard), `join` (from the start of
+//! the program to being in step). With `BEHIND` (put before the last viewer's command, such as
+//! `ip netns exec far`) and `HOST` (the address it reaches this machine by) `pair` is measured over a
+//! network. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use proto::conn::now;
+use proto::dial::dial;
+use proto::message::Ping;
+use proto::room::{EnterRoom, Remote, Report, RoomCode};
+use proto::{Message, Role};
 use tests::display::Display;
 use tests::process::{self, Process};
 use tests::sound::{RATE, Sound};
@@ -18,7 +26,8 @@ use tests::step;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let cases: [(&str, fn()); 1] = [("live", live)];
+    let cases: [(&str, fn()); 5] =
+        [("live", live), ("pair", pair), ("five", five), ("pause", pause), ("join", join)];
     for (name, case) in cases {
         if wanted.is_empty() || wanted.iter().any(|case| case == name) {
             case();
@@ -28,7 +37,7 @@ fn main() {
 }
 
 fn seconds() -> u32 {
-    std::env::var("SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
+    std::env::var("LENGTH").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
 }
 
 /// A movie of this length: the test pattern's picture, whose frames are numbered, and noise, of which
@@ -135,6 +144,191 @@ fn compare(name: &str, display: &Display, sound: &Sound) -> Vec<(u32, u32)> {
     let heard = recording.heard_each();
     row(name, &step::lags_ms(&heard[0], &heard[1], RATE, RATE));
     frames
+}
+
+/// A movie in a library, a relay in front of it, and a room there with its first viewer in it.
+struct Room {
+    _folder: tempfile::TempDir,
+    _server: Process,
+    _relay: Process,
+    address: String,
+    code: String,
+    display: Display,
+    sound: Sound,
+    _host: Process,
+}
+
+impl Room {
+    fn start(cards: usize, length: u32) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        movie(folder.path(), length);
+        let library = folder.path().display().to_string();
+        std::fs::remove_file(folder.path().join("pattern.mkv")).expect("it was made");
+        let (server, origin) = process::server(&["--library", &library]);
+        let listen = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
+        let listen = format!("{listen}:0");
+        let (relay, address) = process::relay(&["--origin", &origin, "--listen", &listen]);
+        tests::eventually("the movie", || {
+            let list = process::start("client", &["--connect", &address, "--list", "--json"]);
+            list.end().1.iter().any(|line| line.contains("\"movie\"")).then_some(())
+        });
+        let display = Display::start(1280, 360);
+        let sound = Sound::with_cards(cards);
+        let args = ["--connect", &address, "--stream", "movie", "--create-room", "--name", "Ana"];
+        let mut command = process::command("client");
+        command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
+        let mut host = Process::spawn("client", command);
+        let line = host.line("you are in room");
+        let words = line.split([' ', ',']);
+        let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
+        sound.give_card(&host, 1);
+        let code = code.to_string();
+        Self {
+            _folder: folder,
+            _server: server,
+            _relay: relay,
+            address,
+            code,
+            display,
+            sound,
+            _host: host,
+        }
+    }
+
+    /// Another viewer, on its own card; those beyond the second have no window.
+    fn enter(&self, mut command: Command, card: usize) -> Process {
+        static ENTERED: AtomicU32 = AtomicU32::new(2);
+        let name = format!("viewer {}", ENTERED.fetch_add(1, Ordering::Relaxed));
+        command.args(["--connect", &self.address, "--room", &self.code, "--name", &name]);
+        if card > 2 {
+            command.env("FAKETIME", "+0");
+        }
+        viewer_of(command, &self.display, &self.sound, card, &[])
+    }
+}
+
+/// The client, behind what `BEHIND` says.
+fn far_client() -> Command {
+    let Ok(behind) = std::env::var("BEHIND") else { return process::command("client") };
+    let mut words = behind.split_whitespace();
+    let mut command = Command::new(words.next().expect("a command"));
+    command.args(words).arg(process::program("client"));
+    command
+}
+
+/// Two viewers in a room.
+fn pair() {
+    println!("Two viewers in a room, {} s", seconds());
+    head();
+    let room = Room::start(2, 2 * seconds() + 120);
+    let second = room.enter(far_client(), 2);
+    place(&room.display, 2);
+    let frames = compare("two viewers", &room.display, &room.sound);
+    drop(second);
+    if std::env::var_os("BEHIND").is_none() {
+        let mut fast = process::command("client");
+        hurry(&mut fast);
+        let _second = room.enter(fast, 2);
+        let _ = compare("one's clock 50 ppm fast", &room.display, &room.sound);
+    }
+    pictures("two viewers", &frames);
+}
+
+/// Five viewers in a room, each compared with the first.
+fn five() {
+    println!("Five viewers in a room, {} s", seconds());
+    head();
+    let room = Room::start(5, seconds() + 60);
+    let _others: Vec<Process> =
+        (2..=5).map(|card| room.enter(process::command("client"), card)).collect();
+    std::thread::sleep(Duration::from_secs(10));
+    let recording = room.sound.record_channels(5);
+    std::thread::sleep(Duration::from_secs(seconds().into()));
+    let heard = recording.heard_each();
+    let mut all = Vec::new();
+    for (card, other) in heard.iter().enumerate().skip(1) {
+        let lags = step::lags_ms(&heard[0], other, RATE, RATE);
+        row(&format!("first and {}", card + 1), &lags);
+        all.extend(lags);
+    }
+    row("all", &all);
+}
+
+/// How far apart two viewers fall silent and sound again when a third member pauses and plays.
+fn pause() {
+    println!("A pause in a room of two viewers and a third member who presses the key");
+    let room = Room::start(2, 180);
+    let _second = room.enter(process::command("client"), 2);
+    std::thread::sleep(Duration::from_secs(6));
+    let recording = room.sound.record_channels(2);
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    runtime.block_on(press(&room, 20));
+    let heard = recording.heard_each();
+    let edges: Vec<Vec<usize>> = heard.iter().map(|samples| step::edges(samples)).collect();
+    let apart = |index: usize| {
+        let [first, second] = [edges[0].get(index)?, edges[1].get(index)?];
+        Some(first.abs_diff(*second) as f64 * 1000.0 / RATE as f64)
+    };
+    let apart: Vec<f64> = (0..edges[0].len()).filter_map(apart).collect();
+    head();
+    row("a pause or its end, heard", &apart);
+}
+
+/// Pauses and plays so many times, as a member without picture and sound that is always ready.
+async fn press(room: &Room, times: usize) {
+    let mut member = dial(&room.address, Role::Control, None, "bench").await.expect("dial");
+    let code = room.code.parse().expect("a code");
+    let enter = EnterRoom { code, name: "Key".into(), pin: None, token: None, film: None };
+    member.writer.write(&Message::EnterRoom(enter)).await.expect("write");
+    for turn in 0..times * 2 {
+        let until = tokio::time::Instant::now() + Duration::from_millis(1_500);
+        while let Ok(message) = tokio::time::timeout_at(until, member.reader.read()).await {
+            let epoch = match message.expect("a message") {
+                Message::Entered(entered) => entered.timeline.epoch,
+                Message::Timeline(timeline) => timeline.epoch,
+                _ => continue,
+            };
+            let report = Report {
+                epoch,
+                ready: true,
+                buffered_us: 30_000_000,
+                off_us: 0,
+                round_trip_us: 100,
+                needs_us: 0,
+            };
+            member.writer.write(&Message::Report(report)).await.expect("write");
+        }
+        let key = if turn % 2 == 0 { Remote::Pause } else { Remote::Play };
+        member.writer.write(&Message::Remote(key)).await.expect("write");
+        member.writer.write(&Message::Ping(Ping { sent_us: now() })).await.expect("write");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+/// From the start of the program to sound within 20 ms of the others'.
+fn join() {
+    println!("From starting the client to being heard within 20 ms of the room");
+    println!("| joins | median | longest |");
+    println!("| --- | --- | --- |");
+    let room = Room::start(2, 180);
+    std::thread::sleep(Duration::from_secs(5));
+    let recording = room.sound.record_channels(2);
+    std::thread::sleep(Duration::from_secs(1));
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        let started = recording.heard_each()[0].len();
+        let viewer = room.enter(process::command("client"), 2);
+        std::thread::sleep(Duration::from_secs(4));
+        let heard = recording.heard_each();
+        let in_step = (started..heard[0].len()).step_by(RATE / 50).find(|at| {
+            step::lag_ms(&heard[0], &heard[1], *at, 100).is_some_and(|lag| lag.abs() < 20.0)
+        });
+        times.extend(in_step.map(|at| (at - started) as f64 * 1000.0 / RATE as f64));
+        drop(viewer);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let times = sorted(times);
+    println!("| {} | {:.0} ms | {:.0} ms |", times.len(), at(&times, 0.5), at(&times, 1.0));
 }
 
 fn pictures(name: &str, frames: &[(u32, u32)]) {

@@ -47,6 +47,25 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
+/// Where sound falls silent or begins again, in turn: a silence is at least 100 ms long.
+#[must_use]
+pub fn edges(samples: &[f32]) -> Vec<usize> {
+    const SILENCE: usize = RATE / 10;
+    let mut edges = Vec::new();
+    let mut last_loud = None;
+    for (at, sample) in samples.iter().enumerate() {
+        if sample.abs() < QUIET {
+            continue;
+        }
+        if let Some(before) = last_loud.replace(at)
+            && at - before > SILENCE
+        {
+            edges.extend([before, at]);
+        }
+    }
+    edges
+}
+
 /// The lags of `second` behind `first`, one each `every` samples from `from` on.
 #[must_use]
 pub fn lags_ms(first: &[f32], second: &[f32], from: usize, every: usize) -> Vec<f64> {
@@ -118,6 +137,16 @@ mod tests {
             let lead = lag_ms(&second, &first, RATE, 100).expect("a lag");
             assert!((lead + samples as f64 / 48.0).abs() < 0.01, "{samples}: {lead}");
         }
+    }
+
+    #[test]
+    fn silences_are_found_where_they_begin_and_end() {
+        let mut samples = noise(RATE);
+        samples[10_000..20_000].fill(0.0);
+        samples[30_000..30_400].fill(0.0);
+        let edges = edges(&samples);
+        assert_eq!(edges.len(), 2, "a short silence is none: {edges:?}");
+        assert!(edges[0].abs_diff(10_000) < 10 && edges[1].abs_diff(20_000) < 10, "{edges:?}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Lobby {
         let pin = match pin {
             Some(pin) => {
                 let failed = || words::refusal(Refusal::TooManyRooms, "the PIN cannot be kept");
-                Some(self.pins.hash(pin).await.ok_or_else(failed)?)
+                Some(self.pins.turn().await.hash(pin).await.ok_or_else(failed)?)
             }
             None => None,
         };
@@ -141,13 +141,17 @@ impl Lobby {
         started
     }
 
-    /// Where there are as many rooms as may be, the one that has been empty for longest goes.
+    /// Where there are as many rooms as may be, one that is empty goes: first those that never had more
+    /// than one member, then what has been empty for longest.
     fn make_room(&self, rooms: &mut HashMap<RoomCode, Handle>) -> Result<(), Refused> {
         if rooms.len() < self.options.rooms {
             return Ok(());
         }
-        let since = |handle: &Handle| handle.face().empty_since;
-        let empty = rooms.iter().filter_map(|(code, room)| Some((since(room)?, *code)));
+        let worth = |room: &Handle| {
+            let face = room.face();
+            Some((face.had_company, face.empty_since?))
+        };
+        let empty = rooms.iter().filter_map(|(code, room)| Some((worth(room)?, *code)));
         let Some((_, code)) = empty.min() else {
             let reason = format!(
                 "there are {} rooms here, the most this relay takes; try again later",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// So many are hashed at a time, 19 MiB each: the others wait.
 const AT_A_TIME: usize = 2;
@@ -12,6 +12,9 @@ const AT_A_TIME: usize = 2;
 #[derive(Debug)]
 pub(super) struct Pins(Arc<Semaphore>);
 
+/// Somebody's turn to have a PIN hashed.
+pub(super) struct Turn(#[expect(dead_code, reason = "ends the turn")] Option<OwnedSemaphorePermit>);
+
 impl Default for Pins {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(AT_A_TIME)))
@@ -19,28 +22,26 @@ impl Default for Pins {
 }
 
 impl Pins {
+    pub(super) async fn turn(&self) -> Turn {
+        // It is never closed.
+        Turn(self.0.clone().acquire_owned().await.ok())
+    }
+}
+
+impl Turn {
     /// How a PIN is kept; `None` if that cannot be made.
     pub(super) async fn hash(&self, pin: String) -> Option<Arc<str>> {
-        self.work(move || {
+        let hash = tokio::task::spawn_blocking(move || {
             let hash = Argon2::default().hash_password(pin.as_bytes()).ok()?;
             Some(hash.to_string().into())
-        })
-        .await
-        .flatten()
+        });
+        hash.await.ok().flatten()
     }
 
     /// Whether that is it.
     pub(super) async fn is_right(&self, pin: String, kept: Arc<str>) -> bool {
         let is_it = move || Argon2::default().verify_password(pin.as_bytes(), &*kept).is_ok();
-        self.work(is_it).await.unwrap_or(false)
-    }
-
-    async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        let _turn = self.0.acquire().await.ok()?;
-        tokio::task::spawn_blocking(work).await.ok()
+        tokio::task::spawn_blocking(is_it).await.unwrap_or(false)
     }
 }
 
@@ -50,7 +51,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pin_is_known_again_and_not_readable() {
-        let pins = Pins::default();
+        let pins = Pins::default().turn().await;
         let kept = pins.hash("4711".to_owned()).await.expect("a hash");
         assert!(kept.starts_with("$argon2id$") && !kept.contains("4711"), "{kept}");
         assert!(pins.is_right("4711".to_owned(), kept.clone()).await);

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use proto::Message;
@@ -36,6 +37,17 @@ pub(super) struct Inside {
 /// The session is gone.
 struct Gone;
 
+/// What a PIN proves.
+enum Proof {
+    Right,
+    /// To be answered so late.
+    Wrong(Duration),
+    /// None was given, or none is needed to come back.
+    None,
+    /// There were too many wrong ones.
+    NotHeard,
+}
+
 /// The address of a peer as sessions name it.
 pub(super) fn address_of(peer: &str) -> IpAddr {
     let address = peer.parse::<SocketAddr>().map(|address| address.ip().to_canonical());
@@ -57,12 +69,8 @@ impl Seat {
             said = self.said.recv() => self.hear(said.ok_or(Gone)?).await,
             told = told(&mut self.room) => match told {
                 Some(Told::Word(bytes)) => self.pass_on(bytes).await,
-                Some(Told::Last(bytes, why)) => {
+                Some(Told::Last(bytes)) => {
                     self.room = None;
-                    if why == Some(Refusal::WrongPin) {
-                        let late = self.lobby.guard().wrong(self.address, now());
-                        tokio::time::sleep(late).await;
-                    }
                     self.pass_on(bytes).await
                 }
                 None => self.lost().await,
@@ -129,31 +137,55 @@ impl Seat {
     }
 
     async fn enter(&mut self, ask: EnterRoom) -> Result<(), Gone> {
-        if !self.lobby.guard().hears(self.address, now()) {
-            let reason =
-                "too many wrong codes or PINs came from your address; try again in 10 minutes";
-            return self.answer(words::refused(Refusal::TooManyTries, reason)).await;
+        if !self.is_heard() {
+            return self.answer(words::too_many_tries()).await;
         }
         let Some(room) = self.lobby.room(ask.code) else {
-            let late = self.lobby.guard().wrong(self.address, now());
-            tokio::time::sleep(late).await;
-            return self.answer(words::unknown_room(&ask.code.to_string())).await;
+            let late = self.guessed_wrong();
+            return self.answer_late(words::unknown_room(&ask.code.to_string()), late).await;
         };
-        let proven = self.is_proven(&room, &ask).await;
-        self.go_in(room, ask, proven).await
+        let proof = self.proof(&room, &ask).await;
+        match proof {
+            Proof::None => self.go_in(room, ask, false).await,
+            Proof::Right => self.go_in(room, ask, true).await,
+            Proof::Wrong(late) => self.answer_late(words::wrong_pin(true), late).await,
+            Proof::NotHeard => self.answer(words::too_many_tries()).await,
+        }
     }
 
-    /// No PIN is needed, or the right one was given.
-    async fn is_proven(&self, room: &Handle, ask: &EnterRoom) -> bool {
-        let Some(kept) = &room.pin else { return true };
+    fn is_heard(&self) -> bool {
+        self.lobby.guard().hears(self.address, now())
+    }
+
+    /// How late that is to be answered.
+    fn guessed_wrong(&self) -> Duration {
+        self.lobby.guard().wrong(self.address, now())
+    }
+
+    async fn answer_late(&self, refused: Message, late: Duration) -> Result<(), Gone> {
+        tokio::time::sleep(late).await;
+        self.answer(refused).await
+    }
+
+    /// Whether the PIN is right, where one is needed.
+    async fn proof(&self, room: &Handle, ask: &EnterRoom) -> Proof {
+        let Some(kept) = &room.pin else { return Proof::Right };
+        let Some(pin) = &ask.pin else { return Proof::None };
         if let Some(token) = ask.token
             && knows(room, token).await
         {
-            return true;
+            // The room lets it in by that alone.
+            return Proof::None;
         }
-        match &ask.pin {
-            Some(pin) => self.lobby.pins().is_right(pin.clone(), kept.clone()).await,
-            None => false,
+        let turn = self.lobby.pins().turn().await;
+        // Many may guess at once on many connections: while this one waited, others were wrong.
+        if !self.is_heard() {
+            Proof::NotHeard
+        } else if turn.is_right(pin.clone(), kept.clone()).await {
+            Proof::Right
+        } else {
+            // Counted before the next one has its turn.
+            Proof::Wrong(self.guessed_wrong())
         }
     }
 

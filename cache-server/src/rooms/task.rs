@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::Message;
 use proto::conn::now;
-use proto::room::{Refusal, RoomLine, RoomToken};
+use proto::room::{RoomLine, RoomToken};
 use proto::time::Stamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,8 +25,8 @@ pub(super) const UNREAD: usize = 256;
 pub(super) enum Told {
     /// Pass it on.
     Word(Bytes),
-    /// Pass it on: the connection is not in the room (any more), for this reason if it has one.
-    Last(Bytes, Option<Refusal>),
+    /// Pass it on: the connection is not in the room (any more).
+    Last(Bytes),
 }
 
 /// What comes to the task.
@@ -43,6 +43,7 @@ pub(super) struct Face {
     pub(super) line: RoomLine,
     /// Since when nobody is there.
     pub(super) empty_since: Option<Stamp>,
+    pub(super) had_company: bool,
 }
 
 /// A room to its lobby. Clones are the same room.
@@ -83,7 +84,8 @@ impl Task {
         hook: Option<Hook>,
     ) -> (Handle, Self) {
         let (sender, calls) = mpsc::channel(INPUTS);
-        let face = Face { line: room.line(), empty_since: Some(now()) };
+        let had_company = room.had_company();
+        let face = Face { line: room.line(), empty_since: Some(now()), had_company };
         let face = Arc::new(Mutex::new(face));
         let private = room.about().settings.private;
         let handle = Handle { calls: sender, face: face.clone(), pin, private };
@@ -169,10 +171,9 @@ impl Task {
     }
 
     fn dismiss(&mut self, seat: SeatId, message: &Message) {
-        let why = if let Message::Refused(refused) = message { Some(refused.why) } else { None };
         if let Some(to) = self.seats.remove(&seat) {
             // One that does not read learns it from the end of its connection.
-            let _ = to.try_send(Told::Last(message.encode(), why));
+            let _ = to.try_send(Told::Last(message.encode()));
         }
     }
 
@@ -182,6 +183,7 @@ impl Task {
         let since = face.empty_since;
         face.empty_since = line.members.is_empty().then(|| since.unwrap_or_else(now));
         face.line = line;
+        face.had_company = self.room.had_company();
     }
 }
 

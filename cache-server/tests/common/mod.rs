@@ -2,13 +2,15 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod process;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cache_server::rooms::{Lobby, Options};
 use proto::dial::{Dialled, dial};
-use proto::message::{Message, Ping};
+use proto::message::{List, Message, Ping};
 use proto::recording::{Index, RecordingId, RecordingInfo};
 use proto::room::{
     CreateRoom, EnterRoom, Entered, Line, Members, Refused, Report, RoomCode, RoomLine,
@@ -130,6 +132,13 @@ impl Member {
 
     pub(crate) async fn write(&mut self, message: Message) {
         self.connection.writer.write(&message).await.expect("a connection");
+    }
+
+    /// Waits until there is something to watch.
+    pub(crate) async fn sees_film(&mut self) {
+        self.write(Message::List(List { follow: true })).await;
+        let has = |message| matches!(message, Message::Catalog(all) if !all.streams.is_empty());
+        self.hears(|message| has(message).then_some(())).await;
     }
 
     /// The first message of which `wanted` makes something; others are passed over.

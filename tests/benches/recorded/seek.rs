@@ -136,6 +136,7 @@ pub(crate) fn case() {
         ahead_us: 30_000_000,
         schedule,
         patience: Patience::default(),
+        seat: None,
     };
     runtime.spawn(async move {
         run(&config, &mut Player(said), &mut commands, Arc::new(Notify::new())).await

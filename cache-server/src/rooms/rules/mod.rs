@@ -277,6 +277,12 @@ impl Room {
         self.members.iter().any(|member| member.token == hash)
     }
 
+    /// Whether it ever had more than one member.
+    #[must_use]
+    pub fn had_company(&self) -> bool {
+        self.next_id > 2
+    }
+
     fn hear(&mut self, seat: SeatId, message: Message, now: Stamp) {
         if self.knocks.iter().any(|knock| knock.who.seat == seat) {
             if message == Message::LeaveRoom {

@@ -1,5 +1,6 @@
 //! The rules, driven by hand with a clock of their own.
 
+mod chaos;
 mod door;
 mod live;
 mod play;

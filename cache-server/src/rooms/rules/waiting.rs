@@ -42,7 +42,6 @@ impl Room {
             Some(since) => Some(since),
             None => Some(now),
         };
-        let was_ready = self.is_ready(&self.members[index]);
         let old = self.members[index].report.replace(report);
         self.members_changed(REPORTS_PAUSE_US);
         if self.is_live() {
@@ -56,12 +55,12 @@ impl Room {
             self.members_changed(super::MEMBERS_PAUSE_US);
         }
         let current = report.epoch == self.timeline.epoch && now >= self.timeline.anchor_us;
-        if was_ready && !report.ready && current && self.timeline.going == Going::Playing {
+        if !report.ready && current && self.timeline.going == Going::Playing {
             self.stalls(index, now);
         }
     }
 
-    /// A member stopped being ready while it plays.
+    /// A member that is not left behind is not ready while it plays.
     fn stalls(&mut self, index: usize, now: Stamp) {
         if self.members[index].behind {
             return;

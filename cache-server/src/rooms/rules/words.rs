@@ -31,13 +31,22 @@ pub fn unknown_room(code: &str) -> Message {
     refused(Refusal::UnknownRoom, &reason)
 }
 
-pub(super) fn wrong_pin(given: bool) -> Message {
+/// The PIN is wrong, or missing.
+#[must_use]
+pub fn wrong_pin(given: bool) -> Message {
     let reason = if given {
         "the PIN is wrong; ask who invited you for the right one"
     } else {
         "this room asks for a PIN; give it with --pin"
     };
     refused(Refusal::WrongPin, reason)
+}
+
+/// Somebody guessed too often.
+#[must_use]
+pub fn too_many_tries() -> Message {
+    let reason = "too many wrong codes or PINs came from your address; try again in 10 minutes";
+    refused(Refusal::TooManyTries, reason)
 }
 
 pub(super) fn name_taken(name: &str) -> Message {

@@ -83,6 +83,7 @@ impl Store {
     /// Opens or makes the file; gives what is kept there.
     pub(super) async fn open(path: &Path) -> Result<(Self, Vec<Stored>), Error> {
         let failed = |error| Error::File { path: path.to_owned(), error };
+        make_private(path);
         let mut file = connect(path).await.map_err(failed)?;
         let version: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut file).await.map_err(failed)?;
@@ -126,6 +127,15 @@ impl Store {
             tracing::warn!("the last that happened in rooms is not written down: the disk is slow");
         }
     }
+}
+
+/// What was said in rooms is not for others on this machine. A file that is there stays as it is.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // What is wrong with the path, the database says.
+    let _ = options.write(true).create_new(true).open(path);
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {

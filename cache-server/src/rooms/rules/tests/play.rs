@@ -145,6 +145,20 @@ fn a_stall_stops_the_room_once_a_minute() {
 }
 
 #[test]
+fn who_is_not_ready_when_it_begins_is_waited_for_as_well() {
+    let mut stage = Stage::new();
+    let (ana, ben) = (stage.enter("Ana"), stage.enter("Ben"));
+    stage.ready(ana, true);
+    stage.ready(ben, true);
+    // Before the anchor.
+    stage.ready(ben, false);
+    assert_eq!(stage.going(), Going::Playing);
+    stage.wait_us(S);
+    stage.ready(ben, false);
+    assert_eq!(stage.going(), Going::Waiting);
+}
+
+#[test]
 fn who_comes_late_does_not_stop_the_others() {
     let (mut stage, _, _) = playing();
     let eva = stage.enter("Eva");
