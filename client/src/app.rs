@@ -1,5 +1,6 @@
 //! The program: starts every long-lived thread and task, and owns the shutdown.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::session::{self, Command, Config, Patience, SessionError};
 use crate::shared::Shared;
 use crate::stats::State;
 use crate::watch::End;
-use crate::{audio, catalog, discover, headless, room, sound, talk, video, watch};
+use crate::{audio, catalog, discover, headless, room, sound, sync, talk, video, watch};
 
 /// Threads of the runtime: one for the stream, one for the clock, so that neither waits.
 const WORKERS: usize = 2;
@@ -31,8 +32,8 @@ pub enum AppError {
     /// The server, the network or the stream.
     #[error(transparent)]
     Session(#[from] Arc<SessionError>),
-    /// A place to record to cannot be made.
-    #[error("cannot record to {path}: {reason}")]
+    /// A file cannot be made.
+    #[error("cannot write to {path}: {reason}")]
     Record {
         /// The file.
         path: String,
@@ -141,6 +142,7 @@ fn rooms(runtime: &Runtime, address: &str, json: bool) -> Result<ExitCode, AppEr
 /// Plays a stream to its end, or the user's.
 fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppError> {
     let recording = args.record.as_deref().map(start_recording).transpose()?;
+    let stats = args.stats.as_deref().map(start_stats).transpose()?;
     let desk = sound::Desk::new(args.volume, args.latency_us());
     let shared = Arc::new(Shared::new(args.headless, !args.no_audio, desk));
     let tap = recording.as_ref().map(Recording::tap);
@@ -162,6 +164,10 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
         runtime.spawn(watch_stream(config, player, shared.clone(), commands, quit.clone()));
     runtime.spawn(listen_for_signals(shared.clone()));
     let threads = start_threads(&shared)?;
+    if let Some(file) = stats {
+        let (shared, seat) = (shared.clone(), seat.clone());
+        thread("sync", move || sync::run(&shared, seat.as_ref(), file))?;
+    }
     if let Some(seat) = seat.clone() {
         let shared = shared.clone();
         // Not waited for: a terminal may say nothing for ever.
@@ -171,7 +177,7 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     let end = if args.headless {
         headless::run(&shared, args.json, &mut announcer)
     } else {
-        watch::run(&shared, remote, &mut announcer)
+        watch::run(&shared, remote, seat, &mut announcer)
     };
     quit.notify_one();
     let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, session).await });
@@ -231,6 +237,13 @@ fn start_recording(path: &Path) -> Result<Recording, AppError> {
             _ => error.to_string(),
         };
         AppError::Record { path: path.display().to_string(), reason }
+    })
+}
+
+fn start_stats(path: &Path) -> Result<File, AppError> {
+    File::create(path).map_err(|error| AppError::Record {
+        path: path.display().to_string(),
+        reason: error.to_string(),
     })
 }
 

@@ -106,6 +106,10 @@ pub struct Args {
     #[command(flatten)]
     pub together: Together,
 
+    /// Write what is known of how well it is in step to FILE, as JSON, one object a second
+    #[arg(long, value_name = "FILE", requires = "connect")]
+    pub stats: Option<PathBuf>,
+
     /// Write what arrives, untouched, to FILE.mkv or FILE.mp4 while it plays
     #[arg(long, value_name = "FILE", requires = "connect", value_parser = recordable)]
     pub record: Option<PathBuf>,

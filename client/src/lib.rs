@@ -13,6 +13,7 @@
 //!     record    the same packets, untouched, into a file
 //! watch         the main thread's loop with a window: keys, notices, overlay
 //! headless      the main thread's loop without: a line of statistics a second
+//! sync          how well it is in step, into a file
 //! talk          what is typed in a room
 //! announce      what is said at the terminal when things change
 //! discover      who announces streams on this network
@@ -43,6 +44,7 @@ pub mod shared;
 pub mod sound;
 pub mod stage;
 pub mod stats;
+pub mod sync;
 pub mod talk;
 pub mod text;
 pub mod timeline;

@@ -13,7 +13,7 @@ use proto::stream::Video;
 use proto::time::Stamp;
 
 use crate::shared::Shared;
-use crate::text::{Bar, Canvas, Corner};
+use crate::text::{self, Bar, Canvas, Corner};
 
 /// Decoded pictures that wait for their time. Few: they are large, and coded ones wait cheaply in
 /// the jitter buffer; more than one, so that a picture that takes long to decode is not late.
@@ -66,6 +66,7 @@ struct State {
     size: (u32, u32),
     notice: Option<String>,
     overlay: Option<Vec<String>>,
+    side: Vec<String>,
     bar: Option<Bar>,
     /// Number of the cue whose pictures are wanted.
     cue: u64,
@@ -115,6 +116,11 @@ impl Stage {
     /// Lines in the window's corner.
     pub fn set_overlay(&self, overlay: Option<Vec<String>>) {
         self.change(|state| state.overlay = overlay);
+    }
+
+    /// What is said in a room, at the window's right side.
+    pub fn set_side(&self, lines: Vec<String>) {
+        self.change(|state| state.side = lines);
     }
 
     /// How far a recording is played, at the window's lower edge.
@@ -260,10 +266,11 @@ struct Painter {
 impl Painter {
     fn paint(&mut self, stage: &Stage, pixels: &mut Vec<u32>) -> (u32, u32) {
         let started = Instant::now();
-        let (size, notice, overlay, bar) = {
+        let (size, notice, overlay, side, bar) = {
             let state = stage.lock();
             let size = (state.size.0.max(1), state.size.1.max(1));
-            (size, state.notice.clone(), state.overlay.clone(), state.bar.clone())
+            let side = state.side.clone();
+            (size, state.notice.clone(), state.overlay.clone(), side, state.bar.clone())
         };
         let (width, height) = (size.0 as usize, size.1 as usize);
         match &self.current {
@@ -279,6 +286,11 @@ impl Painter {
         if let Some(lines) = &overlay {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             canvas.text(&lines, Corner::TopLeft);
+        }
+        if !side.is_empty() {
+            let lines = text::wrap(&side, width * 2 / 5);
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            canvas.text(&lines, Corner::TopRight);
         }
         let below = bar.map_or(0, |bar| canvas.bar(&bar));
         if let Some(line) = &notice {

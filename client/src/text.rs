@@ -12,6 +12,8 @@ const MARGIN: usize = 8;
 pub enum Corner {
     /// Upper left.
     TopLeft,
+    /// Upper right.
+    TopRight,
     /// So many pixels above the lower edge, centred.
     Bottom(usize),
 }
@@ -52,6 +54,10 @@ impl Canvas<'_> {
         let height = (lines.len() * HEIGHT.val() + 2 * MARGIN).min(self.height);
         let (left, top) = match corner {
             Corner::TopLeft => (MARGIN.min(self.width - width), MARGIN.min(self.height - height)),
+            Corner::TopRight => {
+                let right = self.width - width;
+                (right - MARGIN.min(right), MARGIN.min(self.height - height))
+            }
             Corner::Bottom(above) => {
                 let below = self.height - height;
                 ((self.width - width) / 2, below - (MARGIN + above).min(below))
@@ -117,6 +123,38 @@ impl Canvas<'_> {
     }
 }
 
+/// Lines cut at their spaces (or within a long word) so that none is wider than so many pixels.
+#[must_use]
+pub fn wrap(lines: &[String], pixels: usize) -> Vec<String> {
+    let most = (pixels / get_raster_width(WEIGHT, HEIGHT)).max(8);
+    lines.iter().flat_map(|line| wrap_line(line, most)).collect()
+}
+
+fn wrap_line(line: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut length = 0;
+    for word in line.split_inclusive(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        let shown = word.iter().rev().skip_while(|c| **c == ' ').count();
+        if length > 0 && length + shown > most {
+            lines.push(String::new());
+            length = 0;
+        }
+        while word.len() > most && shown > most {
+            let rest = word.split_off(most);
+            lines.extend([word.into_iter().collect(), String::new()]);
+            lines.retain(|line| !line.is_empty());
+            lines.push(String::new());
+            word = rest;
+        }
+        length += word.len();
+        if let Some(last) = lines.last_mut() {
+            last.extend(word);
+        }
+    }
+    lines
+}
+
 fn towards_white(pixel: u32, coverage: u8) -> u32 {
     let mix = |shift: u32| {
         let from = (pixel >> shift) & 0xff;
@@ -146,11 +184,22 @@ mod tests {
     #[test]
     fn text_larger_than_the_picture_is_cut() {
         for (width, height) in [(1, 1), (5, 3), (30, 10)] {
-            for corner in [Corner::TopLeft, Corner::Bottom(0)] {
+            for corner in [Corner::TopLeft, Corner::TopRight, Corner::Bottom(0)] {
                 let pixels = draw(width, height, &["much too long", "and too high"], corner);
                 assert_eq!(pixels.len(), width * height);
             }
         }
+    }
+
+    #[test]
+    fn lines_are_cut_at_spaces_and_long_words_within() {
+        let glyph = get_raster_width(WEIGHT, HEIGHT);
+        let cut = |line: &str| wrap(&[line.to_owned()], 10 * glyph);
+        assert_eq!(cut("Ana: hello there you"), ["Ana: hello ", "there you"]);
+        assert_eq!(cut("short"), ["short"]);
+        assert_eq!(cut("0123456789abcdefghijXYZ"), ["0123456789", "abcdefghij", "XYZ"]);
+        assert_eq!(cut("Ben: 0123456789abc d"), ["Ben: ", "0123456789", "abc d"]);
+        assert_eq!(cut(""), [""]);
     }
 
     #[test]

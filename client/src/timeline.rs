@@ -38,6 +38,9 @@ pub struct Schedule {
     sound_need_us: AtomicI64,
     picture_us: AtomicI64,
     shift_us: AtomicI64,
+    room_delay_us: AtomicI64,
+    needs_us: AtomicI64,
+    ahead_us: AtomicI64,
 }
 
 impl Schedule {
@@ -50,6 +53,23 @@ impl Schedule {
     /// Moves everything by so much, to keep in step with others, microseconds.
     pub fn set_shift_us(&self, shift_us: i64) {
         self.shift_us.store(shift_us, Ordering::Relaxed);
+    }
+
+    /// A live stream is shown with this delay, because all in a room do; 0 for one's own. Microseconds.
+    pub fn set_room_delay_us(&self, delay_us: i64) {
+        self.room_delay_us.store(delay_us, Ordering::Relaxed);
+    }
+
+    /// Which delay a live stream needs here, microseconds.
+    #[must_use]
+    pub fn needs_us(&self) -> i64 {
+        self.needs_us.load(Ordering::Relaxed)
+    }
+
+    /// How long the packet of a live stream that came last had to wait, microseconds.
+    #[must_use]
+    pub fn ahead_us(&self) -> i64 {
+        self.ahead_us.load(Ordering::Relaxed)
     }
 
     /// How late the sound is heard against the timeline, microseconds; 0 when there is none.
@@ -202,6 +222,8 @@ impl Timeline {
         }
         let late = judged && now > captured.plus_us(self.delay_us.round() as i64);
         self.adapt(now);
+        let ahead_us = self.schedule.due(captured).us_since(now);
+        self.schedule.ahead_us.store(ahead_us, Ordering::Relaxed);
         let sent = Stamp(base_us.saturating_add(header.dts_us.min(header.pts_us)));
         let known = clock.is_some() && !backlog;
         Arrival { captured, transit_us: known.then(|| now.us_since(sent)), backlog, late }
@@ -265,7 +287,10 @@ impl Timeline {
         if sound_need_us > 0 {
             self.needs_us(sound_need_us, now);
         }
-        let target = self.target_us() as f64;
+        let needs_us = self.target_us();
+        self.schedule.needs_us.store(needs_us, Ordering::Relaxed);
+        let room_us = self.schedule.room_delay_us.load(Ordering::Relaxed);
+        let target = if room_us > 0 { room_us } else { needs_us } as f64;
         let elapsed = self.updated.map_or(0, |last| now.us_since(last).max(0)) as f64;
         self.delay_us = if target > self.delay_us {
             target
@@ -367,6 +392,19 @@ mod tests {
             before = *delay;
         }
         assert_eq!(before, 100 * MS);
+    }
+
+    #[test]
+    fn in_a_room_the_delay_is_the_rooms_and_what_is_needed_is_said() {
+        let mut timeline = timeline(100);
+        timeline.schedule.set_room_delay_us(700 * MS);
+        simulate(&mut timeline, 0, 10 * S, |_| 400 * MS);
+        assert_eq!(timeline.schedule.delay_us(), 700 * MS);
+        assert_eq!(timeline.schedule.needs_us(), 400 * MS + DECODE_US);
+        assert_eq!(timeline.schedule.ahead_us(), 300 * MS);
+        timeline.schedule.set_room_delay_us(300 * MS);
+        simulate(&mut timeline, 10 * S, 400 * S, |_| 20 * MS);
+        assert_eq!(timeline.schedule.delay_us(), 300 * MS);
     }
 
     #[test]

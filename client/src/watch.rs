@@ -5,17 +5,20 @@ use std::time::{Duration, Instant};
 
 use minifb::Key;
 use proto::conn::now;
+use proto::limits;
 use proto::time::{Stamp, micros};
 use tokio::sync::mpsc::Sender;
 
 use crate::announce::Announcer;
 use crate::output::remark;
 use crate::progress::{Progress, clock};
+use crate::room::{Seat, words};
 use crate::session::Command;
 use crate::shared::{Shared, Status};
 use crate::stats::{Snapshot, State};
+use crate::talk;
 use crate::text::Bar;
-use crate::window::Window;
+use crate::window::{Stroke, Window};
 
 /// A change of volume stays on the screen for so long.
 const FLASH: Duration = Duration::from_millis(1500);
@@ -35,6 +38,11 @@ const BAR: Duration = Duration::from_millis(100);
 /// How long it stays after a key.
 const BAR_STAYS: Duration = Duration::from_secs(2);
 
+/// Most lines of a room that are shown at a time, and how long.
+const SIDE: usize = 8;
+/// See [`SIDE`].
+const SIDE_STAYS: Duration = Duration::from_secs(12);
+
 /// How watching ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -50,8 +58,13 @@ pub enum End {
 }
 
 /// Plays until the stream is over, the user leaves, or nothing is left to play on.
-pub fn run(shared: &Arc<Shared>, remote: Sender<Command>, announcer: &mut Announcer) -> End {
-    let mut watch = Watch::new(shared.clone(), remote);
+pub fn run(
+    shared: &Arc<Shared>,
+    remote: Sender<Command>,
+    seat: Option<Arc<Seat>>,
+    announcer: &mut Announcer,
+) -> End {
+    let mut watch = Watch::new(shared.clone(), remote, seat);
     loop {
         if let Some(status) = shared.board.news(watch.status.version) {
             announcer.tell(&status);
@@ -88,13 +101,23 @@ struct Watch {
     bar: Option<Bar>,
     /// The user holds a recording.
     stands: bool,
+    /// In a room: the place in it, what is being typed, what is shown of what was said, and when to
+    /// look again.
+    seat: Option<Arc<Seat>>,
+    typing: Option<String>,
+    side: Vec<String>,
+    side_due: Instant,
 }
 
 impl Watch {
-    fn new(shared: Arc<Shared>, remote: Sender<Command>) -> Self {
+    fn new(shared: Arc<Shared>, remote: Sender<Command>, seat: Option<Arc<Seat>>) -> Self {
         Self {
             shared,
             remote,
+            seat,
+            typing: None,
+            side: Vec::new(),
+            side_due: Instant::now(),
             bar_until: Instant::now(),
             bar_due: Instant::now(),
             bar: None,
@@ -174,8 +197,13 @@ impl Watch {
         };
         window.show();
         let mut left = window.is_closed();
-        while let Some(key) = self.window.as_mut().and_then(Window::key) {
-            left |= self.press(key);
+        let mut opened = false;
+        while let Some(stroke) = self.window.as_mut().and_then(Window::stroke) {
+            // What the key writes that opened the line comes right behind it.
+            let written = std::mem::take(&mut opened) && matches!(stroke, Stroke::Char('t' | 'T'));
+            let typed = self.typing.is_some();
+            left |= !written && self.stroke(stroke);
+            opened = !typed && self.typing.is_some();
         }
         if self.flash.as_ref().is_some_and(|(_, until)| Instant::now() > *until) {
             self.flash = None;
@@ -186,6 +214,9 @@ impl Watch {
         }
         if Instant::now() > self.bar_due {
             self.refresh_bar();
+        }
+        if self.seat.is_some() && Instant::now() > self.side_due {
+            self.refresh_side();
         }
         left
     }
@@ -239,10 +270,70 @@ impl Watch {
         }
     }
 
+    /// Takes in what was typed; gives whether it was the last.
+    fn stroke(&mut self, stroke: Stroke) -> bool {
+        let Some(typing) = &mut self.typing else {
+            return matches!(stroke, Stroke::Key(key) if self.press(key));
+        };
+        match stroke {
+            Stroke::Char(character) if typing.len() < limits::TEXT => typing.push(character),
+            Stroke::Key(Key::Backspace) => {
+                typing.pop();
+            }
+            Stroke::Key(Key::Escape) => self.typing = None,
+            Stroke::Key(Key::Enter | Key::NumPadEnter) => {
+                let text = self.typing.take().unwrap_or_default();
+                if let Some(seat) = &self.seat {
+                    talk::take(&self.shared, seat, &text);
+                }
+            }
+            Stroke::Char(_) | Stroke::Key(_) => {}
+        }
+        self.refresh_notice();
+        false
+    }
+
+    /// Whether a key is for the people in the room.
+    fn press_in_room(&mut self, key: Key) -> bool {
+        let Some(seat) = &self.seat else { return false };
+        let sign = match key {
+            Key::T | Key::Enter | Key::NumPadEnter => {
+                self.typing = Some(String::new());
+                return true;
+            }
+            Key::Key1 => "/like",
+            Key::Key2 => "/love",
+            Key::Key3 => "/laugh",
+            Key::Key4 => "/wow",
+            Key::Key5 => "/sad",
+            Key::Key6 => "/clap",
+            _ => return false,
+        };
+        talk::take(&self.shared, seat, sign);
+        true
+    }
+
+    /// What was said in the room a short while ago.
+    fn refresh_side(&mut self) {
+        self.side_due = Instant::now() + OVERLAY;
+        let new = self.status.said.iter().rev().take(SIDE).rev();
+        let new = new.filter(|said| said.at.elapsed() < SIDE_STAYS);
+        let side: Vec<String> = new.map(|said| said.words.clone()).collect();
+        if side != self.side {
+            self.shared.stage.set_side(side.clone());
+            self.side = side;
+        }
+        self.refresh_notice();
+    }
+
     /// Obeys a key; gives whether it was the last.
     fn press(&mut self, key: Key) -> bool {
         self.bar_until = Instant::now() + BAR_STAYS;
         self.bar_due = Instant::now();
+        if self.press_in_room(key) {
+            self.refresh_notice();
+            return false;
+        }
         if let Some(command) = Self::command(key) {
             // A queue that is full holds more than anybody has typed in this moment.
             let _ = self.remote.try_send(command);
@@ -286,15 +377,24 @@ impl Watch {
 
     /// The line at the lower edge: what was just pressed, else what is wrong, else nothing.
     fn refresh_notice(&self) {
-        let pressed = self.flash.as_ref().map(|(text, _)| text.clone());
+        let typing = self.typing.as_ref().map(|text| format!("say: {text}_"));
+        let pressed = typing.or_else(|| self.flash.as_ref().map(|(text, _)| text.clone()));
         let notice = pressed.or_else(|| match self.status.state {
             State::Reconnecting => Some("connection lost, reconnecting ...".to_owned()),
             State::Held => Some(held(&self.status.reason)),
             State::Buffering => Some(buffering(&self.status.reason)),
-            _ if self.paused || self.stands => Some("paused".to_owned()),
+            _ if self.paused || self.stands => Some(self.standing()),
             _ => self.status.undecodable.clone().or_else(|| self.sound_only()),
         });
         self.shared.stage.set_notice(notice);
+    }
+
+    /// Why it stands: in a room perhaps for somebody.
+    fn standing(&self) -> String {
+        let awaited = self.seat.as_ref().and_then(|seat| {
+            seat.with_room(|room| room.awaited().join(", ")).filter(|names| !names.is_empty())
+        });
+        awaited.map_or("paused".to_owned(), |names| format!("waiting for {names}"))
     }
 
     fn sound_only(&self) -> Option<String> {
@@ -304,7 +404,9 @@ impl Watch {
 
     fn refresh_overlay(&mut self) {
         self.overlay_due = Some(Instant::now() + OVERLAY);
-        self.shared.stage.set_overlay(Some(overlay(&self.shared.look())));
+        let mut lines = overlay(&self.shared.look());
+        lines.extend(self.seat.iter().filter_map(|seat| seat.with_room(words::members)).flatten());
+        self.shared.stage.set_overlay(Some(lines));
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Window {
     shared: Arc<Shared>,
     drawn: Receiver<Drawn>,
     spare: SyncSender<Vec<u32>>,
-    keys: Receiver<Key>,
+    strokes: Receiver<Stroke>,
     painter: Option<JoinHandle<()>>,
     up: Option<Drawn>,
     up_since: Instant,
@@ -55,7 +55,7 @@ impl Window {
                 .map_err(|error| error.to_string())?;
         // The pictures set the pace.
         window.set_target_fps(0);
-        let (pressed, keys) = channel();
+        let (pressed, strokes) = channel();
         window.set_input_callback(Box::new(Keyboard { pressed, down: None }));
         let (to_window, drawn) = sync_channel(1);
         let (spare, empty) = sync_channel(3);
@@ -76,7 +76,7 @@ impl Window {
             shared,
             drawn,
             spare,
-            keys,
+            strokes,
             painter: Some(painter),
             up: None,
             up_since: Instant::now(),
@@ -104,9 +104,9 @@ impl Window {
         }
     }
 
-    /// The next key pressed.
-    pub fn key(&mut self) -> Option<Key> {
-        self.keys.try_recv().ok()
+    /// The next that was typed.
+    pub fn stroke(&mut self) -> Option<Stroke> {
+        self.strokes.try_recv().ok()
     }
 
     /// Whether the user has closed it.
@@ -156,15 +156,28 @@ impl Drop for Window {
     }
 }
 
+/// Something that was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// A key went down, or is held and wants to be repeated.
+    Key(Key),
+    /// What it writes, after it.
+    Char(char),
+}
+
 /// Takes every press down, however short: polling the state would miss those between two looks.
 struct Keyboard {
-    pressed: Sender<Key>,
+    pressed: Sender<Stroke>,
     /// The key that is held: the system repeats it, which only volume and position want.
     down: Option<Key>,
 }
 
 impl InputCallback for Keyboard {
-    fn add_char(&mut self, _: u32) {}
+    fn add_char(&mut self, character: u32) {
+        if let Some(character) = char::from_u32(character).filter(|c| !c.is_control()) {
+            let _ = self.pressed.send(Stroke::Char(character));
+        }
+    }
 
     fn set_key_state(&mut self, key: Key, is_down: bool) {
         let repeated = self.down == Some(key);
@@ -173,8 +186,9 @@ impl InputCallback for Keyboard {
             return;
         }
         self.down = Some(key);
-        if !repeated || matches!(key, Key::Up | Key::Down | Key::Left | Key::Right) {
-            let _ = self.pressed.send(key);
+        let repeats = matches!(key, Key::Up | Key::Down | Key::Left | Key::Right | Key::Backspace);
+        if !repeated || repeats {
+            let _ = self.pressed.send(Stroke::Key(key));
         }
     }
 }
@@ -223,7 +237,10 @@ mod tests {
                 keyboard.set_key_state(key, down);
             }
         }
-        let seen: Vec<Key> = keys.try_iter().collect();
-        assert_eq!(seen, [Key::Space, Key::Space, Key::Up, Key::Up, Key::Up, Key::Up]);
+        keyboard.add_char('ü'.into());
+        keyboard.add_char(8);
+        let seen: Vec<Stroke> = keys.try_iter().collect();
+        let keys = [Key::Space, Key::Space, Key::Up, Key::Up, Key::Up, Key::Up].map(Stroke::Key);
+        assert_eq!(seen, [&keys[..], &[Stroke::Char('ü')]].concat());
     }
 }

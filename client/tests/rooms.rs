@@ -229,3 +229,18 @@ async fn keys_are_for_all() {
     };
     assert!((20_000_000..25_000_000).contains(&us), "{us}");
 }
+
+#[tokio::test]
+async fn in_a_live_room_it_is_said_how_it_goes_and_nobody_goes_back() {
+    let node = Node::live(200, Some(index(1, 0, 10, false)));
+    let seat = Arc::new(Seat::new(Errand::Enter(ben())));
+    let mut viewer = watch_as(&node, None, Some(seat)).await;
+    node.hears().await;
+    let live = Timeline { delay_us: 700_000, ..timeline(1, 0, 0, Going::Playing) };
+    node.tells(entered(live));
+    viewer.until(|event| matches!(event, Event::Packet(..))).await;
+    viewer.remote.send(Command::Skip(-10_000_000)).await.expect("listens");
+    report(&node, |report| report.ready && report.epoch == 1).await;
+    report(&node, |report| report.ready).await;
+    assert_eq!(node.opened.load(std::sync::atomic::Ordering::SeqCst), 0);
+}

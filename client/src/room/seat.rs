@@ -57,6 +57,8 @@ struct State {
     room: Option<Room>,
     /// What is to be shown, wherever the film is.
     words: VecDeque<String>,
+    /// What was said last of how it goes.
+    report: Option<Report>,
 }
 
 impl Seat {
@@ -67,7 +69,7 @@ impl Seat {
         let (standing, room, words) = (Standing::Outside, None, VecDeque::new());
         Self {
             errand,
-            state: Mutex::new(State { standing, entering: false, room, words }),
+            state: Mutex::new(State { standing, entering: false, room, words, report: None }),
             changed: watch::Sender::new(0),
             say,
             outbox: tokio::sync::Mutex::new(outbox),
@@ -134,7 +136,14 @@ impl Seat {
 
     /// Says how it goes; while nothing can be said, nobody needs to know.
     pub(crate) fn reports(&self, report: Report) {
+        self.lock().report = Some(report);
         let _ = self.say(Message::Report(report));
+    }
+
+    /// What was said last of how it goes.
+    #[must_use]
+    pub fn report(&self) -> Option<Report> {
+        self.lock().report
     }
 
     /// Says a text to the others.

@@ -5,6 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use proto::Message;
+use proto::conn::now;
+use proto::room::{Report, Timeline};
+use proto::time::Stamp;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -13,6 +16,9 @@ use super::view::GOODBYE;
 use super::{Command, Config, Event, SessionError, Sink, watch};
 use crate::room::seat::{Errand, Standing};
 use crate::room::{Room, Seat, words};
+
+/// How often to report, microseconds.
+pub(super) const REPORT_US: i64 = 1_000_000;
 
 /// Enters the room and watches there until it is over, one has to leave, or `quit` comes.
 pub(super) async fn run(
@@ -83,6 +89,47 @@ fn gone(seat: &Seat) -> Result<(), SessionError> {
     match seat.standing() {
         Standing::Gone(Some(reason)) => Err(SessionError::Room(reason)),
         _ => Ok(()),
+    }
+}
+
+/// Keeps a live stream in step with the room, and reports.
+pub(super) struct LiveRoom {
+    reported: Option<(Stamp, Report)>,
+}
+
+impl LiveRoom {
+    pub(super) fn new() -> Self {
+        Self { reported: None }
+    }
+
+    /// Looks at what the room wants; `ready`: the stream is there.
+    pub(super) fn step(&mut self, config: &Config, peer: &Peer, ready: bool) {
+        let Some(seat) = &config.seat else { return };
+        let Some(clock) = peer.clock().filter(|clock| clock.settled) else { return };
+        let now = now();
+        let timeline = seat.with_room(|room| room.timelines.at(now + clock.offset));
+        let Some(Timeline { epoch, delay_us, .. }) = timeline else { return };
+        let schedule = &config.schedule;
+        schedule.set_room_delay_us(i64::from(delay_us));
+        let due = self.reported.is_none_or(|(at, last)| {
+            now.us_since(at) >= REPORT_US || (last.epoch, last.ready) != (epoch, ready)
+        });
+        if !due {
+            return;
+        }
+        let bounded = |us: i64| u32::try_from(us.max(0)).unwrap_or(u32::MAX);
+        let behind_us = if delay_us > 0 { schedule.delay_us() - i64::from(delay_us) } else { 0 };
+        let off_us = behind_us + schedule.sound_lag_us();
+        let report = Report {
+            epoch,
+            ready,
+            buffered_us: bounded(schedule.ahead_us()),
+            off_us: off_us.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32,
+            round_trip_us: bounded(peer.round_trip_us().unwrap_or(0)),
+            needs_us: bounded(schedule.needs_us()),
+        };
+        seat.reports(report);
+        self.reported = Some((now, report));
     }
 }
 

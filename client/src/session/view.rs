@@ -19,6 +19,7 @@ use super::control::{self, Peer};
 use super::error::SessionError;
 use super::recorded::Entry;
 use super::rewind::{self, Rewind};
+use super::room::LiveRoom;
 use super::{AGENT, Command, Config, Event, Left, Sink, room};
 
 /// How long the first packet waits for the clock: without it, what it says of time is a guess.
@@ -74,7 +75,16 @@ pub(super) async fn watch(
     // What was typed while nothing was there is not meant for what is there now.
     while commands.try_recv().is_ok() {}
     let (stream, rewind) = (None, None);
-    let mut view = View { config, sink, peer, described, silent_ok: false, stream, rewind };
+    let mut view = View {
+        config,
+        sink,
+        peer,
+        described,
+        silent_ok: false,
+        stream,
+        rewind,
+        room: LiveRoom::new(),
+    };
     let result = tokio::select! {
         result = view.listen(&mut reader, commands) => result,
         () = quit => Ok(Heard::Quit),
@@ -164,6 +174,7 @@ struct View<'a, S> {
     stream: Option<StreamDescription>,
     /// The viewer wants to go back.
     rewind: Option<Rewind>,
+    room: LiveRoom,
 }
 
 impl<S: Sink> View<'_, S> {
@@ -180,7 +191,7 @@ impl<S: Sink> View<'_, S> {
                     Ok(message) => message?,
                     Err(_) => {
                         self.check_silence(heard)?;
-                        room::tell(self.config, self.sink, None);
+                        self.in_room();
                         continue;
                     }
                 },
@@ -201,16 +212,24 @@ impl<S: Sink> View<'_, S> {
                 let _ = timeout(CLOCK_PATIENCE, self.peer.clock_tried()).await;
             }
             heard = now();
-            room::tell(self.config, self.sink, None);
+            self.in_room();
             if let Some(end) = self.take(message)? {
                 return Ok(end);
             }
         }
     }
 
+    /// What is to be done for a room.
+    fn in_room(&mut self) {
+        self.room.step(self.config, self.peer, self.stream.is_some() && !self.silent_ok);
+        room::tell(self.config, self.sink, None);
+    }
+
     /// Going back begins with opening what is kept; what is typed meanwhile is obeyed there.
     fn obey(&mut self, command: Command) {
-        if let Some(mut rewind) = self.rewind.take() {
+        if self.config.seat.is_some() {
+            // A room's live stream has no past of its own.
+        } else if let Some(mut rewind) = self.rewind.take() {
             self.rewind = rewind.then(command).then_some(rewind);
         } else if let Some(stream) = &self.stream {
             let shown_us = self.sink.shown_us();

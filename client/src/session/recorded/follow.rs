@@ -12,6 +12,7 @@ use proto::room::{Going, Remote, Report, Timeline};
 use proto::time::{Offset, Stamp};
 
 use super::super::control::Peer;
+use super::super::room::REPORT_US;
 use super::deck::{Deck, END_US, RATES};
 use super::meter::Meter;
 use super::reel::Reel;
@@ -22,8 +23,6 @@ use crate::session::{Command, Sink};
 const SLEW: f64 = 500e-6;
 /// Farther off than this it is set on its time anew, microseconds.
 const JUMP_US: i64 = 150_000;
-/// How often to report, microseconds.
-const REPORT_US: i64 = 1_000_000;
 
 /// What is to be shown when, on our clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,6 +130,9 @@ impl Follow {
             deck.follow(course, reel, meter, sink);
         }
         self.steered = now;
+        if let Some(error_us) = self.peer.clock_error_us() {
+            sink.clock_error_us(error_us);
+        }
         self.report(&timeline, deck, reel, meter, now);
     }
 
