@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::StreamDescription;
 
-use crate::output::remark;
+use crate::output::{self, remark};
 use crate::shared::Status;
 use crate::stats::State;
 use crate::watch::{buffering, held};
@@ -35,6 +35,12 @@ impl Announcer {
             && let Some(reason) = &status.undecodable
         {
             remark(reason);
+        }
+        if status.invitation != self.told.invitation
+            && let Some(invitation) = &status.invitation
+        {
+            remark(format_args!("others come in with: {invitation}"));
+            output::qr_code(invitation);
         }
         let told = self.told.said.back().map_or(0, |said| said.number);
         status.said.iter().filter(|said| said.number > told).for_each(|said| remark(&said.words));

@@ -15,6 +15,7 @@ use crate::cli::Args;
 use crate::output::{line, remark};
 use crate::player::Player;
 use crate::record::Recording;
+use crate::room::secret::SecretError;
 use crate::session::{self, Command, Config, Patience, SessionError};
 use crate::shared::Shared;
 use crate::stats::State;
@@ -40,6 +41,9 @@ pub enum AppError {
         /// Why, and what to do about it.
         reason: String,
     },
+    /// What is said in a room cannot be sealed.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Neither eyes nor ears.
     #[error(
         "there is nothing to play on, neither a display for the picture nor a sound card for the \
@@ -147,7 +151,7 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     let shared = Arc::new(Shared::new(args.headless, !args.no_audio, desk));
     let tap = recording.as_ref().map(Recording::tap);
     let player = Player::new(shared.clone(), i64::from(args.latency_us()), tap);
-    let seat = args.together.seat(args.stream.clone()).map(Arc::new);
+    let seat = args.together.seat(args.stream.clone())?.map(Arc::new);
     let config = Config {
         address: address.to_owned(),
         seat: seat.clone(),

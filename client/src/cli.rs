@@ -11,6 +11,7 @@ use crate::progress::parse_clock;
 use crate::record;
 use crate::room::Seat;
 use crate::room::seat::Errand;
+use crate::room::secret::{self, SecretError};
 use crate::sound::LOUDEST;
 
 /// Between capture and presentation unless told otherwise, milliseconds.
@@ -150,6 +151,10 @@ pub struct Together {
     /// Leave the room out of the list of rooms
     #[arg(long)]
     pub private: bool,
+
+    /// What is said in the room is sealed with a passphrase of which the server knows nothing
+    #[arg(long, value_name = "PASSPHRASE")]
+    pub secret: Option<String>,
 }
 
 /// See [`Together::control`].
@@ -163,8 +168,15 @@ pub enum Who {
 
 impl Together {
     /// The viewer's place in the room that is meant, if any.
-    #[must_use]
-    pub fn seat(&self, stream: Option<String>) -> Option<Seat> {
+    ///
+    /// # Errors
+    /// No key can be made of the passphrase.
+    pub fn seat(&self, stream: Option<String>) -> Result<Option<Seat>, SecretError> {
+        let (mut secret, mut key) = (None, None);
+        if let Some(passphrase) = self.secret.as_deref().filter(|_| self.create_room) {
+            let made = secret::make(passphrase)?;
+            (secret, key) = (Some(made.0), Some(made.1));
+        }
         let (name, pin) = (self.name.clone(), self.pin.clone());
         let errand = match self.room {
             Some(code) => Errand::Enter(EnterRoom { code, name, pin, token: None, film: None }),
@@ -174,18 +186,24 @@ impl Together {
                     Some(Who::Host) => Control::Host,
                 };
                 let (approve, private) = (self.approve, self.private);
-                let settings = RoomSettings { control, approve, private, secret: None };
+                let settings = RoomSettings { control, approve, private, secret };
                 Errand::Create(CreateRoom { stream, name, pin, settings, film: None })
             }
-            None => return None,
+            None => return Ok(None),
         };
-        Some(Seat::new(errand))
+        Ok(Some(Seat::sealing(errand, key, self.secret.clone())))
     }
 
     fn validate(&self) -> Result<(), &'static str> {
         let in_room = self.create_room || self.room.is_some();
         if self.pin.is_some() && !in_room {
             return Err("--pin goes with --create-room or --room");
+        }
+        if self.secret.is_some() && !in_room {
+            return Err("--secret goes with --create-room or --room");
+        }
+        if self.secret.as_deref() == Some("") {
+            return Err("an empty passphrase keeps no secret");
         }
         let runs = self.control.is_some() || self.approve || self.private;
         if runs && !self.create_room {

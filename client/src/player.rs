@@ -240,6 +240,9 @@ impl Sink for Player {
                 status.word = word;
                 status.words += 1;
             }),
+            Event::Invitation(line) => {
+                self.shared.board.update(|status| status.invitation = Some(line));
+            }
             Event::Said(words) => self.shared.board.say(words),
             Event::AllFed => self.finish(),
             Event::Held(reason) => self.state(State::Held, reason),

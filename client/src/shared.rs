@@ -154,6 +154,8 @@ pub struct Status {
     pub word: String,
     /// How many such words there were.
     pub words: u64,
+    /// What others type to come into the room that was made.
+    pub invitation: Option<String>,
     /// What was said in a room, the newest last.
     pub said: VecDeque<Said>,
     /// Everything received is decoded: pictures and sound.

@@ -44,18 +44,20 @@ pub fn take(shared: &Shared, seat: &Seat, text: &str) {
 fn act(shared: &Shared, seat: &Seat, typed: Typed) -> Vec<String> {
     let position_us = position_us(shared);
     let message = match typed {
-        Typed::Say(text) => Message::Say(Say { position_us, words: Words::Plain(text) }),
+        Typed::Say(text) => return unless(seat.say_text(text, position_us)),
         Typed::React(sign) => Message::Say(Say { position_us, words: Words::Reaction(sign) }),
         Typed::Act(act) => Message::RoomAct(act),
         Typed::Leave => Message::LeaveRoom,
         Typed::Members => return seat.with_room(words::members).unwrap_or_default(),
         Typed::Help => return typed::HELP.map(str::to_owned).to_vec(),
     };
-    if seat.say(message) {
-        Vec::new()
-    } else {
-        vec!["the room cannot be reached now: try again".to_owned()]
-    }
+    unless(seat.say(message))
+}
+
+/// What is to be said unless it was done.
+fn unless(done: bool) -> Vec<String> {
+    let missing = (!done).then(|| "the room cannot be reached now: try again".to_owned());
+    missing.into_iter().collect()
 }
 
 /// Where in the recording one is, microseconds; 0 in a live stream.

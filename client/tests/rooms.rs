@@ -81,7 +81,8 @@ async fn who_makes_a_room_is_told_how_others_come_in() {
     assert_eq!(node.hears().await, Message::CreateRoom(create));
     node.tells(entered(timeline(1, 0, 0, Going::Waiting)));
     assert!(said(&mut viewer).await.contains(&code().to_string()));
-    let invitation = said(&mut viewer).await;
+    let invitation = viewer.until(|event| matches!(event, Event::Invitation(_))).await;
+    let Event::Invitation(invitation) = invitation else { panic!("{invitation:?}") };
     assert!(invitation.contains(&format!("--room {} --pin", code())), "{invitation}");
     viewer.until(|event| matches!(event, Event::Open(_))).await;
 }
@@ -243,4 +244,47 @@ async fn in_a_live_room_it_is_said_how_it_goes_and_nobody_goes_back() {
     report(&node, |report| report.ready && report.epoch == 1).await;
     report(&node, |report| report.ready).await;
     assert_eq!(node.opened.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_sealed_room_is_entered_with_its_passphrase_alone() {
+    let (secret, key) = client::room::secret::make("open sesame").expect("a key");
+    let sealed = |timeline| match entered(timeline) {
+        Message::Entered(entered) => {
+            let settings = RoomSettings { secret: Some(secret.clone()), ..entered.settings };
+            Message::Entered(Entered { settings, ..entered })
+        }
+        other => other,
+    };
+    for passphrase in [None, Some("open simsim".to_owned())] {
+        let node = film();
+        let seat = Seat::sealing(Errand::Enter(ben()), None, passphrase.clone());
+        let viewer = watch_as(&node, None, Some(Arc::new(seat))).await;
+        node.hears().await;
+        node.tells(sealed(timeline(1, 0, 0, Going::Waiting)));
+        let outcome = viewer.outcome.await.expect("does not panic");
+        let Err(SessionError::Room(why)) = outcome else { panic!("{outcome:?}") };
+        assert!(why.contains("passphrase"), "{why}");
+        assert_eq!(node.hears().await, Message::LeaveRoom);
+    }
+    let node = film();
+    let seat = Seat::sealing(Errand::Enter(ben()), None, Some("open sesame".into()));
+    let seat = Arc::new(seat);
+    let mut viewer = watch_as(&node, None, Some(seat.clone())).await;
+    node.hears().await;
+    node.tells(sealed(timeline(1, 0, 0, Going::Waiting)));
+    viewer.until(|event| matches!(event, Event::Open(_))).await;
+    let line = Line {
+        number: 1,
+        position_us: 0,
+        at_us: now(),
+        who: "Ana".into(),
+        what: What::Said(Words::Sealed(key.seal("hello", "Ana").expect("seals"))),
+    };
+    node.tells(Message::Lines(vec![line]));
+    assert_eq!(said(&mut viewer).await, "Ana: hello");
+    assert!(seat.say_text("hi".into(), 0));
+    let Message::Say(say) = node.hears().await else { panic!("says nothing") };
+    let Words::Sealed(words) = say.words else { panic!("{:?}", say.words) };
+    assert_eq!(key.open(&words, "Ben").as_deref(), Some("hi"));
 }

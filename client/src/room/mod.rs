@@ -5,6 +5,7 @@
 //! lines  what was said and done in it, and what of that is to be shown now
 //! words  all of it in words for people
 //! typed  what a person types: chat, and commands for the room
+//! secret what members seal so that the node cannot read it
 //! seat   the viewer's place: speaks with the node, shared by all threads
 //! list   the rooms a node has, for people and for programs
 //! ```
@@ -14,6 +15,7 @@
 pub mod lines;
 pub mod list;
 pub mod seat;
+pub mod secret;
 pub mod typed;
 pub mod words;
 

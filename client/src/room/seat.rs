@@ -3,13 +3,14 @@
 //! The control connection speaks for it; the session, the terminal and the window look at it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use proto::Message;
-use proto::room::{CreateRoom, EnterRoom, Knock, Report, Words};
+use proto::room::{CreateRoom, EnterRoom, Knock, Line, Report, What, Words};
 use proto::time::Stamp;
 use tokio::sync::{mpsc, watch};
 
+use super::secret::{self, Key};
 use super::{Room, words};
 
 /// Most messages that wait to be said: nobody types faster.
@@ -43,6 +44,8 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Seat {
     errand: Errand,
+    passphrase: Option<String>,
+    key: OnceLock<Key>,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
     say: mpsc::Sender<Message>,
@@ -65,10 +68,19 @@ impl Seat {
     /// One wants this.
     #[must_use]
     pub fn new(errand: Errand) -> Self {
+        Self::sealing(errand, None, None)
+    }
+
+    /// As [`Seat::new`]; what is said is sealed with this key, or with one that is made of this
+    /// passphrase when one is in.
+    #[must_use]
+    pub fn sealing(errand: Errand, key: Option<Key>, passphrase: Option<String>) -> Self {
         let (say, outbox) = mpsc::channel(OUTBOX);
         let (standing, room, words) = (Standing::Outside, None, VecDeque::new());
         Self {
             errand,
+            passphrase,
+            key: key.map_or_else(OnceLock::new, OnceLock::from),
             state: Mutex::new(State { standing, entering: false, room, words, report: None }),
             changed: watch::Sender::new(0),
             say,
@@ -90,9 +102,10 @@ impl Seat {
         state.entering = true;
         match (&state.room, &self.errand) {
             (Some(room), errand) => {
-                let (name, film) = match errand {
-                    Errand::Create(create) => (create.name.clone(), create.film),
-                    Errand::Enter(enter) => (enter.name.clone(), enter.film),
+                let name = self.name().to_owned();
+                let film = match errand {
+                    Errand::Create(create) => create.film,
+                    Errand::Enter(enter) => enter.film,
                 };
                 let (code, token) = (room.code, Some(room.token));
                 Message::EnterRoom(EnterRoom { code, name, pin: None, token, film })
@@ -146,10 +159,44 @@ impl Seat {
         self.lock().report
     }
 
-    /// Says a text to the others.
+    /// Says a text to the others, sealed where the room is.
     pub fn say_text(&self, text: String, position_us: i64) -> bool {
-        let words = Words::Plain(text);
-        self.say(Message::Say(proto::room::Say { position_us, words }))
+        let words = match self.key.get() {
+            Some(key) => key.seal(&text, self.name()).map(Words::Sealed),
+            None => Some(Words::Plain(text)),
+        };
+        words.is_some_and(|words| self.say(Message::Say(proto::room::Say { position_us, words })))
+    }
+
+    /// Makes the key of the room one is in, where it is sealed. Takes a moment.
+    ///
+    /// # Errors
+    /// A sentence: there is no passphrase, or it is another.
+    pub fn unlock(&self) -> Result<(), String> {
+        let secret = self.with_room(|room| room.settings.secret.clone()).flatten();
+        let Some(secret) = secret.filter(|_| self.key.get().is_none()) else { return Ok(()) };
+        let Some(passphrase) = &self.passphrase else {
+            return Err("this room is sealed: give its passphrase with --secret".to_owned());
+        };
+        let key = secret::unlock(passphrase, &secret).map_err(|error| error.to_string())?;
+        let _ = self.key.set(key);
+        Ok(())
+    }
+
+    /// What the others call one.
+    fn name(&self) -> &str {
+        match &self.errand {
+            Errand::Create(create) => &create.name,
+            Errand::Enter(enter) => &enter.name,
+        }
+    }
+
+    fn words(&self, line: &Line) -> String {
+        let opened = match (&line.what, self.key.get()) {
+            (What::Said(Words::Sealed(sealed)), Some(key)) => key.open(sealed, &line.who),
+            _ => None,
+        };
+        words::line(line, opened.as_deref())
     }
 
     /// Looks at the room; `None` before one was in.
@@ -168,9 +215,9 @@ impl Seat {
     pub fn due(&self, position_us: Option<i64>) -> Vec<String> {
         let mut state = self.lock();
         let mut due: Vec<String> = state.words.drain(..).collect();
-        if let Some(room) = &mut state.room {
-            due.extend(room.lines.due(position_us).iter().map(|line| words::line(line, None)));
-        }
+        let lines = state.room.as_mut().map(|room| room.lines.due(position_us));
+        drop(state);
+        due.extend(lines.unwrap_or_default().iter().map(|line| self.words(line)));
         due
     }
 

@@ -111,6 +111,8 @@ pub enum Event {
     Word(String),
     /// Something from the room, for people.
     Said(String),
+    /// What others type to come into the room that was made.
+    Invitation(String),
     /// The last packet of a recording was handed on; it is still to be played.
     AllFed,
     /// The source is away, with the reason.

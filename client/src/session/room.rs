@@ -15,7 +15,7 @@ use super::control::Peer;
 use super::view::GOODBYE;
 use super::{Command, Config, Event, SessionError, Sink, watch};
 use crate::room::seat::{Errand, Standing};
-use crate::room::{Room, Seat, words};
+use crate::room::{Seat, words};
 
 /// How often to report, microseconds.
 pub(super) const REPORT_US: i64 = 1_000_000;
@@ -30,6 +30,10 @@ pub(super) async fn run(
     mut quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<(), SessionError> {
     let Some(stream) = enter(config, seat, sink, quit.as_mut()).await else { return gone(seat) };
+    if let Err(reason) = unlock(seat).await {
+        leave(seat).await;
+        return Err(SessionError::Room(reason));
+    }
     let config = Config { stream: Some(stream), start_us: None, ..config.clone() };
     let over = async {
         tokio::select! {
@@ -39,10 +43,21 @@ pub(super) async fn run(
     };
     tokio::pin!(over);
     let result = watch(&config, peer, sink, commands, over).await;
+    leave(seat).await;
+    gone(seat).and(result)
+}
+
+async fn leave(seat: &Seat) {
     if seat.standing() == Standing::Inside && seat.say(Message::LeaveRoom) {
         let _ = timeout(GOODBYE, seat.gone()).await;
     }
-    gone(seat).and(result)
+}
+
+/// Makes the room's key aside: the clock goes on meanwhile.
+async fn unlock(seat: &Arc<Seat>) -> Result<(), String> {
+    let seat = seat.clone();
+    let made = tokio::task::spawn_blocking(move || seat.unlock()).await;
+    made.unwrap_or_else(|_| Err("no key could be made".to_owned()))
 }
 
 /// Waits until one is in; gives what is watched there.
@@ -69,19 +84,14 @@ async fn enter(
             () = quit.as_mut() => return None,
         }
     }
-    let (stream, said) =
-        seat.with_room(|room| (room.stream.clone(), greeting(room, seat, config)))?;
-    said.into_iter().for_each(|words| sink.event(Event::Said(words)));
-    Some(stream)
-}
-
-fn greeting(room: &Room, seat: &Seat, config: &Config) -> Vec<String> {
-    let mut said = vec![words::welcome(room)];
-    if matches!(seat.errand(), Errand::Create(_)) {
-        said.push(format!("others come in with: {}", words::invitation(room, &config.address)));
-    }
-    said.extend(words::copy(room.copy).map(str::to_owned));
-    said
+    seat.with_room(|room| {
+        sink.event(Event::Said(words::welcome(room)));
+        if matches!(seat.errand(), Errand::Create(_)) {
+            sink.event(Event::Invitation(words::invitation(room, &config.address)));
+        }
+        words::copy(room.copy).into_iter().for_each(|copy| sink.event(Event::Said(copy.into())));
+        room.stream.clone()
+    })
 }
 
 /// Why one is not in the room any more, where that is not as one wanted it.
