@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::process::{Process, command, relay, server, start};
 use tests::recorded::Watcher;
-use tests::{MOVIE, eventually, sample};
+use tests::{MOVIE, SILENT, eventually, sample};
 
 const FILM: &str = "big-buck-bunny-480p-30s";
 
@@ -157,4 +157,52 @@ async fn what_is_sealed_is_not_found_at_the_relay() {
     for file in files.filter_map(|file| std::fs::read(file.ok()?.path()).ok()) {
         assert!(!file.windows(8).any(|part| part == b"xyzzy-42"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ones_own_copy_is_played_and_another_cut_is_said() {
+    let cinema = Cinema::open().await;
+    let mut ana = cinema.client(&["--stream", FILM, "--create-room", "--name", "Ana"]);
+    let code = code(&mut ana);
+    let own = |movie: &str, name: &str| {
+        let movie = sample(movie).display().to_string();
+        cinema.client(&["--room", &code, "--name", name, "--local", &movie])
+    };
+    let mut ben = own(MOVIE, "Ben");
+    ben.statistics("plays its own", |line| {
+        line["state"] == "playing" && line["frames"].as_u64() > Some(0)
+    });
+    let (status, said) = ben.stop();
+    assert!(status == 0 && !said.join("\n").contains("another"), "{said:?}");
+    let mut other = own(SILENT, "Carl");
+    other.line("another cut");
+    ana.line("Carl joined");
+}
+
+#[test]
+fn a_live_stream_is_shown_by_all_with_the_delay_of_the_slowest() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = |name: &str| folder.path().join(name);
+    let (_server, origin) = server(&["--test-pattern", "--size", "320x180"]);
+    let (_relay, address) = relay(&["--origin", &origin]);
+    let join = |args: &[&str], stats: &Path| {
+        let mut command = command("client");
+        command.args(["--connect", &address, "--headless", "--json", "--no-audio", "--stats"]);
+        command.arg(stats).args(args);
+        Process::spawn_typing("client", command)
+    };
+    let quick = ["--stream", "pattern", "--create-room", "--name", "Ana", "--latency", "100"];
+    let mut ana = join(&quick, &file("ana"));
+    let code = code(&mut ana);
+    let _ = stats(&file("ana"), "a delay", |line| line["needs_us"].as_u64() >= Some(100_000));
+    let slow = ["--room", &code, "--name", "Ben", "--latency", "900"];
+    let mut ben = join(&slow, &file("ben"));
+    ben.line("Ben joined");
+    let in_step = |line: &Value| {
+        let off_us = line["off_us"].as_i64().map(i64::abs);
+        line["delay_us"].as_i64() >= Some(900_000) && off_us.is_some_and(|us| us < 5_000)
+    };
+    let of_ana = stats(&file("ana"), "Ana waits for Ben", in_step);
+    let of_ben = stats(&file("ben"), "Ben has time", in_step);
+    assert_eq!(of_ana["delay_us"], of_ben["delay_us"]);
 }
