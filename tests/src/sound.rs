@@ -75,6 +75,10 @@ impl Sound {
                      norewinds=1"
                 ),
             ]);
+        if cards > 1 {
+            // Where those play that were given no card.
+            command.args(["-L", "module-null-sink sink_name=nowhere rate=48000 norewinds=1"]);
+        }
         for (card, place) in PLACES[..channels].iter().enumerate().filter(|_| cards > 1) {
             let name = card + 1;
             command.args([
@@ -87,7 +91,11 @@ impl Sound {
         }
         let server = Process::spawn("pulseaudio", command);
         eventually("the sound server", || std::fs::exists(&socket).ok()?.then_some(()));
-        Self { _server: server, folder }
+        let sound = Self { _server: server, folder };
+        if cards > 1 {
+            sound.pactl(&["set-default-sink", "nowhere"]);
+        }
+        sound
     }
 
     /// What `PULSE_SERVER` must be for its users.
@@ -96,7 +104,16 @@ impl Sound {
         format!("unix:{}", self.folder.path().join("socket").display())
     }
 
-    /// Waits until a program plays, and gives it a card of its own: 1 and so on.
+    /// Programs that open a card from now on open this one (1 and so on), and so do those that were
+    /// given none.
+    ///
+    /// # Panics
+    /// When there is no such card.
+    pub fn next_card(&self, card: usize) {
+        self.pactl(&["set-default-sink", &format!("card{card}")]);
+    }
+
+    /// Waits until a program plays, and gives it a card for good: 1 and so on.
     ///
     /// # Panics
     /// When it never plays, or there is no such card.

@@ -14,7 +14,7 @@ use proto::room::{Line, RoomCode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::rules::{Kept, KeptMember};
 
@@ -24,6 +24,8 @@ const QUEUE: usize = 4_096;
 const TOGETHER: usize = 256;
 /// Rooms that are over and could not be removed yet.
 const GONE: usize = 10_000;
+/// A disk that took everything for so long is well again.
+const WELL: Duration = Duration::from_secs(60);
 /// The end of the program waits so long for what is not written yet.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -92,13 +94,15 @@ impl Store {
         }
         tables::make(&mut file).await.map_err(failed)?;
         let stored = tables::load(&mut file).await.map_err(failed)?;
+        Ok((Self::of(file, path.to_owned()), stored))
+    }
+
+    fn of(file: SqliteConnection, path: PathBuf) -> Self {
         let (orders, ordered) = mpsc::channel(QUEUE);
         let (losing, lost) = watch::channel(0);
-        let path = path.to_owned();
-        tokio::spawn(
-            Writer { file, path, ordered, losing, gone: HashSet::new(), ill: false }.run(),
-        );
-        Ok((Self { orders, lost }, stored))
+        let (file, gone, ill) = (Some(file), HashSet::new(), None);
+        tokio::spawn(Writer { file, path, ordered, losing, gone, ill }.run());
+        Self { orders, lost }
     }
 
     /// Whether it will be written, unless the disk fails.
@@ -155,14 +159,15 @@ async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
 
 /// The only one who writes to the file.
 struct Writer {
-    file: SqliteConnection,
+    /// `None` after a failure.
+    file: Option<SqliteConnection>,
     path: PathBuf,
     ordered: mpsc::Receiver<Order>,
     losing: watch::Sender<u64>,
     /// Rooms that are over, and could not be removed yet.
     gone: HashSet<RoomCode>,
-    /// It was said that nothing can be written.
-    ill: bool,
+    /// It was said that something cannot be written, and when that last was so.
+    ill: Option<Instant>,
 }
 
 impl Writer {
@@ -188,44 +193,66 @@ impl Writer {
                 let _ = done.send(());
             }
         }
-        // Tidies up; what is written is written.
-        let _ = self.file.close().await;
+        if let Some(file) = self.file {
+            // Tidies up; what is written is written.
+            let _ = file.close().await;
+        }
     }
 
+    /// All of it or nothing. A connection on which something went wrong is used no more: what it takes
+    /// for the state of its transactions may be wrong, too.
     async fn write(&mut self, changes: &[Change]) -> Result<(), sqlx::Error> {
-        let mut all = self.file.begin().await?;
-        for change in changes.iter().filter(|change| !self.gone.contains(&change.code)) {
-            tables::write(&mut all, change).await?;
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => connect(&self.path).await?,
+        };
+        let written = write_together(&mut file, changes, &self.gone).await;
+        if written.is_ok() {
+            self.gone.clear();
+            self.file = Some(file);
+        } else {
+            let _ = file.close().await;
         }
-        for code in &self.gone {
-            let remove = sqlx::query("DELETE FROM room WHERE code = ?");
-            remove.bind(code.to_string()).execute(&mut *all).await?;
-        }
-        all.commit().await?;
-        self.gone.clear();
-        Ok(())
+        written
     }
 
     fn say(&mut self, written: Result<(), sqlx::Error>) {
         match written {
-            Ok(()) if self.ill => {
-                self.ill = false;
+            Ok(()) if self.ill.is_some_and(|at| at.elapsed() >= WELL) => {
+                self.ill = None;
                 tracing::warn!("rooms are written to {} again", self.path.display());
             }
             Ok(()) => {}
             Err(error) => {
-                if !self.ill {
+                if self.ill.is_none() {
                     tracing::error!(
                         "rooms cannot be written to {} ({error}): they go on, but would not \
                          survive a restart; is the disk full?",
                         self.path.display()
                     );
                 }
-                self.ill = true;
+                tracing::debug!("rooms: not written: {error}");
+                self.ill = Some(Instant::now());
                 self.losing.send_modify(|lost| *lost += 1);
             }
         }
     }
+}
+
+async fn write_together(
+    file: &mut SqliteConnection,
+    changes: &[Change],
+    gone: &HashSet<RoomCode>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *file).await?;
+    for change in changes.iter().filter(|change| !gone.contains(&change.code)) {
+        tables::write(file, change).await?;
+    }
+    for code in gone {
+        tables::remove(file, *code).await?;
+    }
+    sqlx::query("COMMIT").execute(file).await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -307,6 +334,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_disk_that_was_full_is_written_to_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rooms");
+        let mut file = connect(&path).await.expect("a file");
+        tables::make(&mut file).await.expect("tables");
+        // As long as this connection lasts.
+        sqlx::query("PRAGMA max_page_count = 16").execute(&mut file).await.expect("known");
+        let store = Store::of(file, path.clone());
+        let mut lost = store.lost();
+        let code = RoomCode::from_random([1; 10]);
+        let lines: Vec<Line> = (1..=1_000).map(line).collect();
+        assert!(store.write(Change { lines: lines.clone(), ..change(code) }));
+        lost.changed().await.expect("told");
+        assert!(store.write(Change { lines: lines.clone(), whole: true, ..change(code) }));
+        store.flush().await;
+        assert!(!lost.has_changed().expect("still writing"));
+        drop(store);
+        let (_, stored) = until_free(&path).await;
+        assert_eq!(stored[0].room.lines, lines);
+    }
+
+    #[tokio::test]
     async fn what_is_no_file_of_ours_is_said() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("rooms");
@@ -316,7 +365,7 @@ mod tests {
     }
 
     async fn until_free(file: &Path) -> (Store, Vec<Stored>) {
-        let patience = tokio::time::Instant::now();
+        let patience = Instant::now();
         loop {
             match Store::open(file).await {
                 Ok(opened) => return opened,

@@ -2,7 +2,7 @@
 
 use proto::Message;
 use proto::recording::RecordingId;
-use proto::room::{Film, Line};
+use proto::room::{Film, Line, RoomCode};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
@@ -87,6 +87,12 @@ pub(super) async fn write(file: &mut SqliteConnection, change: &Change) -> Resul
         }
     }
     write_lines(file, &code, change).await
+}
+
+/// Removes a room and all that is its.
+pub(super) async fn remove(file: &mut SqliteConnection, code: RoomCode) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM room WHERE code = ?").bind(code.to_string()).execute(file).await?;
+    Ok(())
 }
 
 async fn write_lines(
