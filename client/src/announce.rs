@@ -36,14 +36,14 @@ impl Announcer {
         {
             remark(reason);
         }
+        let told = self.told.said.back().map_or(0, |said| said.number);
+        status.said.iter().filter(|said| said.number > told).for_each(|said| remark(&said.words));
         if status.invitation != self.told.invitation
             && let Some(invitation) = &status.invitation
         {
             remark(format_args!("others come in with: {invitation}"));
             output::qr_code(invitation);
         }
-        let told = self.told.said.back().map_or(0, |said| said.number);
-        status.said.iter().filter(|said| said.number > told).for_each(|said| remark(&said.words));
         if status.words != self.told.words {
             remark(&status.word);
         }

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::announce::Announcer;
 use crate::cli::Args;
+use crate::local::{Local, LocalError};
 use crate::output::{line, remark};
 use crate::player::Player;
 use crate::record::Recording;
@@ -41,6 +42,9 @@ pub enum AppError {
         /// Why, and what to do about it.
         reason: String,
     },
+    /// The viewer's own movie cannot be played.
+    #[error(transparent)]
+    Local(#[from] LocalError),
     /// What is said in a room cannot be sealed.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -151,10 +155,13 @@ fn play(runtime: Runtime, args: &Args, address: &str) -> Result<ExitCode, AppErr
     let shared = Arc::new(Shared::new(args.headless, !args.no_audio, desk));
     let tap = recording.as_ref().map(Recording::tap);
     let player = Player::new(shared.clone(), i64::from(args.latency_us()), tap);
-    let seat = args.together.seat(args.stream.clone())?.map(Arc::new);
+    let local = args.together.local.as_deref().map(Local::open).transpose()?.map(Arc::new);
+    let film = local.as_ref().map(|local| local.film());
+    let seat = args.together.seat(args.stream.clone(), film)?.map(Arc::new);
     let config = Config {
         address: address.to_owned(),
         seat: seat.clone(),
+        local,
         stream: args.stream.clone(),
         buffer_us: args.latency_us(),
         start_us: args.start,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
 
-use proto::room::{self, Control, CreateRoom, EnterRoom, RoomCode, RoomSettings};
+use proto::room::{self, Control, CreateRoom, EnterRoom, Film, RoomCode, RoomSettings};
 
 use crate::progress::parse_clock;
 use crate::record;
@@ -152,6 +152,10 @@ pub struct Together {
     #[arg(long)]
     pub private: bool,
 
+    /// Play this movie in the room, in place of its stream: only the remote control is shared
+    #[arg(long, value_name = "MOVIE")]
+    pub local: Option<PathBuf>,
+
     /// What is said in the room is sealed with a passphrase of which the server knows nothing
     #[arg(long, value_name = "PASSPHRASE")]
     pub secret: Option<String>,
@@ -171,7 +175,11 @@ impl Together {
     ///
     /// # Errors
     /// No key can be made of the passphrase.
-    pub fn seat(&self, stream: Option<String>) -> Result<Option<Seat>, SecretError> {
+    pub fn seat(
+        &self,
+        stream: Option<String>,
+        film: Option<Film>,
+    ) -> Result<Option<Seat>, SecretError> {
         let (mut secret, mut key) = (None, None);
         if let Some(passphrase) = self.secret.as_deref().filter(|_| self.create_room) {
             let made = secret::make(passphrase)?;
@@ -179,7 +187,7 @@ impl Together {
         }
         let (name, pin) = (self.name.clone(), self.pin.clone());
         let errand = match self.room {
-            Some(code) => Errand::Enter(EnterRoom { code, name, pin, token: None, film: None }),
+            Some(code) => Errand::Enter(EnterRoom { code, name, pin, token: None, film }),
             None if self.create_room => {
                 let control = match self.control {
                     None | Some(Who::Everyone) => Control::Everyone,
@@ -187,7 +195,7 @@ impl Together {
                 };
                 let (approve, private) = (self.approve, self.private);
                 let settings = RoomSettings { control, approve, private, secret };
-                Errand::Create(CreateRoom { stream, name, pin, settings, film: None })
+                Errand::Create(CreateRoom { stream, name, pin, settings, film })
             }
             None => return Ok(None),
         };
@@ -198,6 +206,9 @@ impl Together {
         let in_room = self.create_room || self.room.is_some();
         if self.pin.is_some() && !in_room {
             return Err("--pin goes with --create-room or --room");
+        }
+        if self.local.is_some() && !in_room {
+            return Err("--local goes with --create-room or --room");
         }
         if self.secret.is_some() && !in_room {
             return Err("--secret goes with --create-room or --room");

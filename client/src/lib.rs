@@ -14,6 +14,7 @@
 //! watch         the main thread's loop with a window: keys, notices, overlay
 //! headless      the main thread's loop without: a line of statistics a second
 //! sync          how well it is in step, into a file
+//! local         a movie of one's own, played in a room
 //! talk          what is typed in a room
 //! announce      what is said at the terminal when things change
 //! discover      who announces streams on this network
@@ -34,6 +35,7 @@ pub mod discover;
 pub mod headless;
 pub mod histogram;
 pub mod jitter;
+pub mod local;
 pub mod output;
 pub mod player;
 pub mod progress;

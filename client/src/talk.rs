@@ -47,6 +47,7 @@ fn act(shared: &Shared, seat: &Seat, typed: Typed) -> Vec<String> {
         Typed::Say(text) => return unless(seat.say_text(text, position_us)),
         Typed::React(sign) => Message::Say(Say { position_us, words: Words::Reaction(sign) }),
         Typed::Act(act) => Message::RoomAct(act),
+        Typed::Remote(remote) => Message::Remote(remote),
         Typed::Leave => Message::LeaveRoom,
         Typed::Members => return seat.with_room(words::members).unwrap_or_default(),
         Typed::Help => return typed::HELP.map(str::to_owned).to_vec(),

@@ -40,6 +40,8 @@ const BAR_STAYS: Duration = Duration::from_secs(2);
 
 /// Most lines of a room that are shown at a time, and how long.
 const SIDE: usize = 8;
+/// So much of what is being typed is seen, characters.
+const TYPED: usize = 36;
 /// See [`SIDE`].
 const SIDE_STAYS: Duration = Duration::from_secs(12);
 
@@ -377,7 +379,10 @@ impl Watch {
 
     /// The line at the lower edge: what was just pressed, else what is wrong, else nothing.
     fn refresh_notice(&self) {
-        let typing = self.typing.as_ref().map(|text| format!("say: {text}_"));
+        let typing = self.typing.as_ref().map(|text| {
+            let hidden = text.chars().count().saturating_sub(TYPED);
+            format!("say: {}_", text.chars().skip(hidden).collect::<String>())
+        });
         let pressed = typing.or_else(|| self.flash.as_ref().map(|(text, _)| text.clone()));
         let notice = pressed.or_else(|| match self.status.state {
             State::Reconnecting => Some("connection lost, reconnecting ...".to_owned()),

@@ -83,6 +83,7 @@ fn start(address: &str, stream: Option<&str>) -> Running {
         start_us: None,
         ahead_us: 30_000_000,
         seat: None,
+        local: None,
         schedule: Arc::default(),
         patience,
     };

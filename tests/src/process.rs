@@ -1,7 +1,7 @@
 //! A program under test.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -83,7 +83,28 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn spawn(name: &str, mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::spawn_as_it_is(name, command)
+    }
+
+    /// As [`Process::spawn`]; what it reads is what is typed by [`Process::types`].
+    #[must_use]
+    pub fn spawn_typing(name: &str, mut command: Command) -> Self {
+        command.stdin(Stdio::piped());
+        Self::spawn_as_it_is(name, command)
+    }
+
+    /// Types a line.
+    ///
+    /// # Panics
+    /// When it does not read any more, or never did.
+    pub fn types(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("reads");
+        writeln!(input, "{line}").expect("reads on");
+    }
+
+    fn spawn_as_it_is(name: &str, mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let (sender, lines) = channel();
         listen(child.stdout.take().expect("piped"), sender.clone());
@@ -112,6 +133,14 @@ impl Process {
     pub fn line_ever(&mut self, part: &str) -> String {
         let said = self.said.iter().find(|line| line.contains(part)).cloned();
         said.unwrap_or_else(|| self.line(part))
+    }
+
+    /// Whether it has said a line that contains `part` and was not waited for yet.
+    pub fn said(&mut self, part: &str) -> bool {
+        let new: Vec<String> = self.lines.try_iter().collect();
+        let found = new.iter().any(|line| line.contains(part));
+        self.said.extend(new);
+        found
     }
 
     /// Waits for a line of statistics for which `fine` holds.

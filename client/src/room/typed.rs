@@ -1,9 +1,10 @@
 //! What a person in a room types: chat, or a command for the room.
 
 use proto::limits;
-use proto::room::{Reaction, RoomAct};
+use proto::room::{Reaction, Remote, RoomAct};
 
 use super::Room;
+use crate::progress::parse_clock;
 
 /// What was meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Typed {
     React(Reaction),
     /// A command for the room.
     Act(RoomAct),
+    /// The remote control.
+    Remote(Remote),
     /// Who is there?
     Members,
     /// To leave.
@@ -23,9 +26,10 @@ pub enum Typed {
 }
 
 /// What can be typed.
-pub const HELP: [&str; 6] = [
+pub const HELP: [&str; 7] = [
     "a line is said to the others where the film is; // begins one with a slash",
     "/like /love /laugh /wow /sad /clap: a sign for the others",
+    "/play, /pause, /seek TIME, /speed 0.5 to 2: the remote control, for all",
     "/members: who is there; /leave: leave the room",
     "/ask: ask to be host; /takeback: the maker of the room is host again",
     "host: /hand NAME, /deny NAME (who asks to be host); /admit NAME, /refuse NAME (who knocks)",
@@ -57,6 +61,10 @@ pub fn parse(text: &str, room: &Room) -> Result<Option<Typed>, String> {
         "wow" => Typed::React(Reaction::Wow),
         "sad" => Typed::React(Reaction::Sad),
         "clap" => Typed::React(Reaction::Clap),
+        "play" => Typed::Remote(Remote::Play),
+        "pause" => Typed::Remote(Remote::Pause),
+        "seek" => Typed::Remote(Remote::Seek(parse_clock(name)?)),
+        "speed" => Typed::Remote(Remote::Speed(speed(name)?)),
         "members" => Typed::Members,
         "leave" => Typed::Leave,
         "help" => Typed::Help,
@@ -71,6 +79,13 @@ pub fn parse(text: &str, room: &Room) -> Result<Option<Typed>, String> {
         "refuse" => Typed::Act(RoomAct::TurnAway(knock()?)),
         _ => return Err(format!("there is no command /{word}: /help says which there are")),
     }))
+}
+
+fn speed(text: &str) -> Result<u16, String> {
+    let permille =
+        text.trim_end_matches('x').parse::<f64>().map_or(0, |speed| (speed * 1e3) as u16);
+    let fits = limits::SPEED.contains(&permille);
+    fits.then_some(permille).ok_or_else(|| "a speed is 0.5 to 2".to_owned())
 }
 
 fn say(text: &str) -> Result<Option<Typed>, String> {
@@ -106,6 +121,11 @@ mod tests {
         assert_eq!(typed("/kick ana"), Some(Typed::Act(RoomAct::Kick(1))));
         assert_eq!(typed("/admit dora maar"), Some(Typed::Act(RoomAct::Admit(9))));
         assert_eq!(typed("/clap"), Some(Typed::React(Reaction::Clap)));
+        assert_eq!(typed("/seek 1:30"), Some(Typed::Remote(Remote::Seek(90_000_000))));
+        assert_eq!(typed("/speed 1.25x"), Some(Typed::Remote(Remote::Speed(1250))));
+        for wrong in ["/seek", "/speed 3", "/speed -1", "/speed NaN"] {
+            assert!(parse(wrong, &room).is_err(), "{wrong}");
+        }
         for wrong in ["/kick", "/kick Carl", "/admit Ana", "/dance", "/", &"x".repeat(513)] {
             assert!(parse(wrong, &room).is_err(), "{wrong}");
         }

@@ -34,6 +34,7 @@ pub use error::SessionError;
 use control::{ControlTask, Peer};
 
 use crate::cue::Cue;
+use crate::local::Local;
 use crate::progress::Progress;
 use crate::room::Seat;
 use crate::timeline::{PeerClock, Schedule};
@@ -57,6 +58,8 @@ pub struct Config {
     pub ahead_us: i64,
     /// The viewer's place in a room, if it watches together with others.
     pub seat: Option<Arc<Seat>>,
+    /// A movie of the viewer's own, shown in place of the room's stream.
+    pub local: Option<Arc<Local>>,
     /// When what is shown: the player's.
     pub schedule: Arc<Schedule>,
     /// When to take a silent connection for lost, and how fast to come back.

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::control::Peer;
+use super::recorded::Entry;
 use super::view::GOODBYE;
-use super::{Command, Config, Event, SessionError, Sink, watch};
+use super::{Command, Config, Event, SessionError, Sink, recorded, watch};
 use crate::room::seat::{Errand, Standing};
 use crate::room::{Seat, words};
 
@@ -42,7 +43,13 @@ pub(super) async fn run(
         }
     };
     tokio::pin!(over);
-    let result = watch(&config, peer, sink, commands, over).await;
+    let result = match config.local.clone() {
+        Some(local) => {
+            recorded::run(&config, peer, sink, commands, Entry::own(local), over).await;
+            Ok(())
+        }
+        None => watch(&config, peer, sink, commands, over).await,
+    };
     leave(seat).await;
     gone(seat).and(result)
 }

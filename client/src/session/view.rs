@@ -228,7 +228,11 @@ impl<S: Sink> View<'_, S> {
     /// Going back begins with opening what is kept; what is typed meanwhile is obeyed there.
     fn obey(&mut self, command: Command) {
         if self.config.seat.is_some() {
-            // A room's live stream has no past of its own.
+            // Each may hold the picture; what is shown is the present for all.
+            if command != Command::Pause {
+                let word = "a live stream in a room is shown by all as it comes".to_owned();
+                self.sink.event(Event::Word(word));
+            }
         } else if let Some(mut rewind) = self.rewind.take() {
             self.rewind = rewind.then(command).then_some(rewind);
         } else if let Some(stream) = &self.stream {

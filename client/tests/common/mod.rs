@@ -399,6 +399,7 @@ pub(crate) async fn watch_as(
         start_us,
         ahead_us: 30_000_000,
         seat,
+        local: None,
         schedule: Arc::new(Schedule::default()),
         patience: Patience {
             first_wait: Duration::from_millis(5),

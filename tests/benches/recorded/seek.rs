@@ -137,6 +137,7 @@ pub(crate) fn case() {
         schedule,
         patience: Patience::default(),
         seat: None,
+        local: None,
     };
     runtime.spawn(async move {
         run(&config, &mut Player(said), &mut commands, Arc::new(Notify::new())).await

@@ -53,6 +53,11 @@ impl Link {
         Self { ask, said, task: tokio::spawn(keeper.keep(opened)) }
     }
 
+    /// What is asked for comes from a task of another kind.
+    pub(super) fn of(ask: Sender<Fetch>, said: Receiver<Said>, task: JoinHandle<()>) -> Self {
+        Self { ask, said, task }
+    }
+
     /// Says goodbye, where that is quickly done.
     pub(super) async fn close(self) {
         let Self { ask, said, mut task } = self;

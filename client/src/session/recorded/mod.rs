@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! link     the connection: asks, verifies, comes back
+//! own      a movie of one's own in place of a connection
 //! reel     the segments that are here
 //! meter    whether what comes is fast enough
 //! follow   in a room: leads the deck, steers, reports
@@ -16,6 +17,7 @@ mod deck;
 mod follow;
 pub(super) mod link;
 mod meter;
+mod own;
 mod reel;
 mod trouble;
 
@@ -34,6 +36,7 @@ use super::control::Peer;
 use super::rewind::FromLive;
 use super::view::Opened;
 use super::{Command, Config, Event, Left, SessionError, Sink, room};
+use crate::local::Local;
 use deck::{Deck, Step};
 use follow::Follow;
 use link::{Link, Said};
@@ -46,19 +49,32 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// An open recording, and how the viewer comes to it.
 pub(super) struct Entry {
-    opened: Opened,
+    source: Source,
     from: Option<FromLive>,
+}
+
+/// Where a recording comes from.
+enum Source {
+    /// A node.
+    Node(Box<Opened>),
+    /// A file.
+    Own(Arc<Local>),
 }
 
 impl Entry {
     /// It is watched from where the viewer said at the start.
     pub(super) fn start(opened: Opened) -> Self {
-        Self { opened, from: None }
+        Self { source: Source::Node(Box::new(opened)), from: None }
     }
 
     /// The viewer watched it live.
     pub(super) fn from_live(opened: Opened, from: FromLive) -> Self {
-        Self { opened, from: Some(from) }
+        Self { source: Source::Node(Box::new(opened)), from: Some(from) }
+    }
+
+    /// It is a movie of the viewer's own.
+    pub(super) fn own(local: Arc<Local>) -> Self {
+        Self { source: Source::Own(local), from: None }
     }
 }
 
@@ -71,9 +87,11 @@ pub(super) async fn run(
     entry: Entry,
     mut quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Left {
-    let Entry { opened, from } = entry;
-    let index = opened.index.clone();
-    let mut link = Link::start(config, peer, opened);
+    let Entry { source, from } = entry;
+    let (index, mut link) = match source {
+        Source::Node(opened) => (opened.index.clone(), Link::start(config, peer, *opened)),
+        Source::Own(local) => (local.index(), own::start(local)),
+    };
     let mut show = Show::new(config, sink, index);
     show.follow = config.seat.clone().map(|seat| Follow::new(seat, peer.clone()));
     let mut left = show.enter(config, from);
