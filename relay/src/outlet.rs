@@ -29,11 +29,9 @@ pub(crate) trait Outlet: Send {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// Any byte stream: tests drive sessions without sockets.
-#[cfg(test)]
+/// Any byte stream: viewers in this process are served through a pipe.
 pub(crate) struct Stream<W>(pub(crate) W);
 
-#[cfg(test)]
 impl<W: AsyncWrite + Send + Unpin> Outlet for Stream<W> {
     fn poll_send(
         &mut self,
