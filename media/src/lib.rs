@@ -4,6 +4,7 @@
 //! demux     movies and addresses to packets, as they are or through ffmpeg
 //! decode    packets to pictures and sound
 //! encode    pictures and sound to packets
+//! mux       packets to fragmented MP4: for files, browsers, HLS
 //! record    packets to .mkv and .mp4 files, untouched
 //! segment   movies read from any point: an index of segments, a poster
 //! picture   decoded pictures, their colours, fitting them into windows
@@ -17,6 +18,7 @@ pub mod decode;
 pub mod demux;
 pub mod encode;
 pub mod h264;
+pub mod mux;
 pub mod picture;
 pub mod record;
 pub mod segment;
