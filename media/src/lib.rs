@@ -6,6 +6,7 @@
 //! encode    pictures and sound to packets
 //! mux       packets to fragmented MP4: for files, browsers, HLS
 //! record    packets to .mkv and .mp4 files, untouched
+//! transcode sound of any codec as Opus
 //! segment   movies read from any point: an index of segments, a poster
 //! picture   decoded pictures, their colours, fitting them into windows
 //! sound     decoded sound
@@ -23,6 +24,7 @@ pub mod picture;
 pub mod record;
 pub mod segment;
 pub mod sound;
+pub mod transcode;
 
 pub use picture::Picture;
 pub use sound::Sound;
