@@ -67,7 +67,8 @@ fn a_tone_keeps_its_pitch_and_its_time() {
                     && frame[0] >= 0.0
                     && (6e6..6.5e6).contains(&at_us)
                 {
-                    crossings.push(at_us - 1e6 / 48_000.0 * f64::from(frame[0] / (frame[0] - before)));
+                    crossings
+                        .push(at_us - 1e6 / 48_000.0 * f64::from(frame[0] / (frame[0] - before)));
                 }
             }
         }
