@@ -14,7 +14,7 @@ class Card extends HTMLElement {
     if (!this.link) this.build();
     const { name, title, summary, recording, live, state, viewers } = info;
     this.set(this.heading, title || name);
-    this.set(this.summary, summary);
+    this.set(this.summary, title && title !== name ? `${name} · ${summary}` : summary);
     const label = live ? { running: "Live", held: "Away", idle: "Live" }[/** @type {"idle"} */ (state)] : "";
     this.set(this.badge, live ? label : clock(recording?.seconds ?? 0));
     if (this.badge) this.badge.className = live ? `badge live ${state}` : "badge";

@@ -31,11 +31,19 @@ export class RecordedPlayer extends EventTarget {
     /** @type {AbortController | undefined} */
     this.fetching = undefined;
     this.onwaiting = () => {
-      this.stalls += 1;
+      // What was not played yet, or was jumped to, has to come first.
+      if (this.flowing) this.stalls += 1;
+      this.flowing = false;
       this.say("loading");
     };
-    this.onplaying = () => this.say("");
-    this.onseeking = () => this.sought();
+    this.onplaying = () => {
+      this.flowing = true;
+      this.say("");
+    };
+    this.onseeking = () => {
+      this.flowing = false;
+      this.sought();
+    };
     video.addEventListener("waiting", this.onwaiting);
     video.addEventListener("playing", this.onplaying);
     video.addEventListener("seeking", this.onseeking);

@@ -14,6 +14,7 @@ export class WatchPage extends HTMLElement {
     this.info = info;
     this.playing = true;
     this.speed = 1;
+    this.measured = 0;
     this.pictures = { shown: 0, since: performance.now(), rate: 0, first: 0 };
     this.last = { bytes: 0, at: performance.now(), rate: 0 };
     this.build();
@@ -68,18 +69,23 @@ export class WatchPage extends HTMLElement {
       : new RecordedPlayer(name, this.video, this.canvas, at);
     this.player.addEventListener("state", (event) => this.say(/** @type {CustomEvent} */ (event).detail));
     this.player.addEventListener("described", () => this.described());
-    if (live && this.info.recording) void this.measure();
+    if (live) void this.measure();
   }
 
-  /** How far back a live stream can be watched. */
+  /** Whether and how far back a live stream can be watched: that may begin while it is. */
   async measure() {
+    this.measured = performance.now();
     try {
-      const answer = await fetch(`/movies/${path(this.info.name)}.json?for=page`);
+      const streams = await (await fetch("/streams.json")).json();
+      const info = streams.find((/** @type {{ name: string }} */ stream) => stream.name === this.info.name);
+      if (!info) return;
+      this.info = info;
+      if (!info.recording || !this.player.live) return;
+      const answer = await fetch(`/movies/${path(info.name)}.json?for=page`);
       if (answer.ok) this.past = await answer.json();
     } catch {
       // Asked again by and by.
     }
-    this.measured = performance.now();
   }
 
   described() {
@@ -217,10 +223,10 @@ export class WatchPage extends HTMLElement {
 
   refresh() {
     const { player, video } = this;
-    if (this.player.live && this.info.recording && performance.now() - (this.measured ?? 0) > 5_000) void this.measure();
+    if (player.live && performance.now() - this.measured > 5_000) void this.measure();
     this.controls.show({
       paused: !this.playing, muted: video.muted, volume: video.volume, live: player.live,
-      canSeek: Boolean(this.info.recording), canBeLive: this.info.live,
+      canSeek: Boolean(this.info.recording) && this.bounds().end > 0, canBeLive: this.info.live,
       at: this.at(), ...this.bounds(), ahead: player.ahead(),
     });
     const now = performance.now();
