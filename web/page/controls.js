@@ -60,7 +60,7 @@ export class Controls extends HTMLElement {
     this.back = button("back", "10 seconds back (left)", () => deeds.skip(-10));
     this.on = button("ahead", "10 seconds ahead (right)", () => deeds.skip(10));
     this.bar = element("input", {
-      type: "range", min: "0", max: "1", step: "0.1", value: "0", className: "bar", "aria-label": "Position",
+      type: "range", min: "0", max: "1", step: "any", value: "0", className: "bar", "aria-label": "Position",
     });
     this.bar.addEventListener("input", () => deeds.seek(Number(this.bar?.value)));
     this.time = element("span", { className: "time" });

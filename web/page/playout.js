@@ -5,12 +5,15 @@
 /** Behind the newest picture that is played live, seconds: at first, least and most. */
 export const TARGET = { first: 0.3, least: 0.2, most: 3 };
 /** Further off than this, playback jumps instead of hurrying, seconds. */
-const JUMP = 0.7;
+const JUMP = 0.6;
 /** Nearer than this, nothing is done, seconds. */
 const CLOSE = 0.04;
 /** Speeds nobody hears. */
 const HURRY = 1.04;
 const DAWDLE = 0.96;
+/** Further off than this it hurries more, seconds; which is hardly heard. */
+const LATE = 0.15;
+const RUN = 1.1;
 /** A hole smaller than this is stepped over at once, seconds. */
 const HOLE = 0.25;
 
@@ -66,6 +69,7 @@ export class LiveSteering {
     if (!holds && next) return { seek: Math.max(next[0], place), rate: 1 };
     const off = end - at - this.target;
     if (off > JUMP) return { seek: place, rate: 1 };
+    if (off > LATE) return { rate: RUN };
     if (off > CLOSE) return { rate: HURRY };
     if (off < -CLOSE && end > at) return { rate: DAWDLE };
     return { rate: 1 };

@@ -48,7 +48,7 @@ export class WatchPage extends HTMLElement {
     }
     const title = this.info.title || this.info.name;
     const links = this.info.links.map((/** @type {string} */ link) =>
-      element("a", { href: link }, link.slice(link.lastIndexOf("."))));
+      element("a", { href: link }, `${link.startsWith("/movies") && this.info.live ? "recorded " : ""}${link.slice(link.lastIndexOf("."))}`));
     this.replaceChildren(
       this.stage,
       element("div", { className: "about" },
@@ -128,6 +128,7 @@ export class WatchPage extends HTMLElement {
       seek: (to) => this.seek(to),
       toLive: () => {
         if (this.info.live && !this.player.live) this.begin(true);
+        this.refresh();
         void this.start();
       },
       mute: () => {
@@ -168,6 +169,7 @@ export class WatchPage extends HTMLElement {
     const place = Math.max(start, Math.min(to, end));
     if (this.player.live) this.begin(false, place);
     else this.player.seek(place);
+    this.refresh();
   }
 
   at() {

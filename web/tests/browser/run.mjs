@@ -124,7 +124,7 @@ const tests = {
     await until(page, () => document.querySelector("watch-page").bounds().end > 3);
     await page.keyboard.press("ArrowLeft");
     await until(page, () => !document.querySelector("watch-page").player.live && document.querySelector("watch-page").video.readyState >= 3);
-    await until(page, () => document.querySelector("watch-page").word.hidden);
+    await pictures(page, Number((await state(page)).pictures) + 10);
     await shot(page, "live-back");
     await page.getByRole("button", { name: "Live", exact: true }).click();
     await until(page, () => document.querySelector("watch-page").player.live && Number(document.querySelector("watch-page").dataset.delay) > 0);
@@ -157,6 +157,7 @@ const tests = {
     await until(page, () => document.querySelector("watch-page").video.currentTime < 5);
     await page.keyboard.press("]");
     assert.equal(await page.evaluate(() => document.querySelector("watch-page").video.playbackRate), 1.25);
+    await pictures(page, Number((await state(page)).pictures) + 10);
     await shot(page, "recorded");
     await page.evaluate(() => document.querySelector("watch-page").seek(28));
     await until(page, () => document.querySelector("watch-page").video.ended);
