@@ -200,7 +200,8 @@ impl Packaging {
             Message::Packet(packet) => self.packet(feed, &packet),
             Message::Held(_) => feed.change(|state| state.held = true),
             Message::Resumed => feed.change(|state| state.held = false),
-            Message::End => {
+            // It has nothing live any more.
+            Message::Index(_) | Message::End => {
                 return Err(Error::Unavailable("the stream is over".to_owned()));
             }
             _ => {}

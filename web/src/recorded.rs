@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use proto::recording::{Digest, Index, SegmentInfo, packets};
+use proto::recording::{Digest, Index, RecordingId, SegmentInfo, packets};
 use proto::{Message, Packet, limits as wire};
 use relay::Node;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -66,9 +66,10 @@ impl Movies {
         let (asks, asked) = mpsc::channel(ASKED);
         let (told, index) = watch::channel(None);
         let ended = Arc::new(Mutex::new(None));
-        let movie = Movie { name: name.to_owned(), asks, index, ended, shelf: self.shelf.clone() };
-        open.insert(name.to_owned(), movie.clone());
-        let (node, name, why) = (self.node.clone(), name.to_owned(), movie.ended.clone());
+        let (name, shelf) = (name.to_owned(), self.shelf.clone());
+        let movie = Movie { name, asks, index, ended, shelf, lead: Arc::default() };
+        open.insert(movie.name.clone(), movie.clone());
+        let (node, name, why) = (self.node.clone(), movie.name.clone(), movie.ended.clone());
         tokio::spawn(async move {
             let reason = Deck { asked, told, waiting: HashMap::new() }.run(&node, &name).await;
             tracing::debug!("web: the recording {name} is closed: {reason}");
@@ -89,6 +90,8 @@ pub(crate) struct Movie {
     index: watch::Receiver<Option<Arc<Index>>>,
     ended: Arc<Mutex<Option<Error>>>,
     shelf: Arc<Mutex<Shelf>>,
+    /// See [`Movie::lead_us`].
+    lead: Arc<Mutex<Option<(RecordingId, i64)>>>,
 }
 
 impl Movie {
@@ -120,12 +123,23 @@ impl Movie {
         let duration_us = index
             .finished
             .then(|| index.segments.iter().map(|line| u64::from(line.duration_us)).sum());
-        // What is decoded before it is shown needs room before time 0: as much as at the start.
-        let first = self.packets(index.oldest.max(index.first)).await?;
-        let ahead = |packet: &Packet| packet.header.pts_us.saturating_sub(packet.header.dts_us);
-        let lead_us = first.iter().map(ahead).max().unwrap_or(0).clamp(RUN_UP_US, 2_000_000);
+        let lead_us = self.lead_us(&index).await?;
         let packager = Packager::new(&index.description, form, lead_us, 0)?;
         Ok(Opening { header: packager.header(duration_us), lead_us, packager, index })
+    }
+
+    /// Room before time 0 for what is decoded before it is shown: as much as at the start. The same
+    /// for all of a recording, or its times would jump.
+    async fn lead_us(&self, index: &Index) -> Result<i64, Error> {
+        let known = *self.lead.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((_, lead_us)) = known.filter(|(id, _)| *id == index.id) {
+            return Ok(lead_us);
+        }
+        let first = self.packets(index.oldest.max(index.first)).await?;
+        let ahead = |packet: &Packet| packet.header.pts_us.saturating_sub(packet.header.dts_us);
+        let lead_us = first.iter().map(ahead).max().unwrap_or(0).clamp(RUN_UP_US, LONGEST_LEAD_US);
+        *self.lead.lock().unwrap_or_else(|e| e.into_inner()) = Some((index.id, lead_us));
+        Ok(lead_us)
     }
 
     /// A segment, muxed.
@@ -164,6 +178,8 @@ impl Movie {
 
 /// Room before time 0 that every recording has: an encoder's run-up.
 const RUN_UP_US: i64 = 50_000;
+/// More than any codec looks ahead.
+const LONGEST_LEAD_US: i64 = 2_000_000;
 
 /// See [`Movie::opening`].
 pub(crate) struct Opening {

@@ -150,6 +150,31 @@ async fn a_page_may_watch_something_else_and_ask_for_the_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_away_is_said_and_so_is_that_it_is_back() {
+    let site = Site::start().await;
+    let source = site.node.add_stream("door", "", true).unwrap();
+    let content = Loop::usual();
+    let mut run = source.start(content.tracks.clone(), None).unwrap();
+    content.packets.iter().for_each(|packet| run.append(packet.clone()).unwrap());
+    let mut page = page(&site).await;
+    let mut media = Vec::new();
+    say(&mut page, json!({"say": "watch", "stream": "door"})).await;
+    assert_eq!(word(&mut page, &mut media).await["say"], json!("describe"));
+    run.hold("unplugged");
+    assert_eq!(word(&mut page, &mut media).await, json!({"say": "held"}));
+    assert_eq!(media.iter().filter(|message| message[0] == 2).count(), content.packets.len() - 1);
+    run.resume();
+    assert_eq!(word(&mut page, &mut media).await, json!({"say": "resumed"}));
+    run.describe(content.tracks[..1].to_vec()).unwrap();
+    let described = word(&mut page, &mut media).await;
+    assert!(!described["mime"].as_str().unwrap().contains("opus"), "{described}");
+    drop(source);
+    run.end();
+    assert_eq!(word(&mut page, &mut media).await["say"], json!("ended"));
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_site_is_refused() {
     let site = Site::start().await;
     let mut request = format!("ws://{}/socket", site.address).into_client_request().unwrap();

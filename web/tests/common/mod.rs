@@ -109,7 +109,7 @@ pub(crate) async fn run(program: &'static str, arguments: &[&str]) -> String {
 #[derive(Clone)]
 pub(crate) struct Loop {
     pub(crate) tracks: Vec<Track>,
-    packets: Vec<Packet>,
+    pub(crate) packets: Vec<Packet>,
 }
 
 const SIZE: (u32, u32) = (160, 96);
