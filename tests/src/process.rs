@@ -61,10 +61,11 @@ pub fn server(args: &[&str]) -> (Process, String) {
     listening("server", args)
 }
 
-/// Starts a relay on a free port of the loopback; its address.
+/// Starts a relay on a free port of the loopback, without pages unless they are asked for; its address.
 #[must_use]
 pub fn relay(args: &[&str]) -> (Process, String) {
-    listening("cache-server", args)
+    let pages: &[&str] = if args.contains(&"--http") { &[] } else { &["--no-http"] };
+    listening("cache-server", &[args, pages].concat())
 }
 
 fn listening(name: &str, args: &[&str]) -> (Process, String) {
