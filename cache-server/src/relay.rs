@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use proto::dial::{DialError, parse_address};
@@ -67,7 +68,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
-    say_hello(&named, &addresses, &pages);
+    let rooms_file = lobby.as_ref().and_then(|lobby| lobby.file());
+    say_hello(&named, rooms_file, &addresses, &pages);
 
     let recorded = node.clone();
     // Reading the folder is work for another thread; nobody waits for it.
@@ -140,14 +142,22 @@ fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announc
         .ok()
 }
 
-/// Says what is relayed and where. A closed pipe (`cache-server ... | head`) is no reason to end.
-fn say_hello(origins: &[String], addresses: &[SocketAddr], pages: &[TcpListener]) {
+/// Says what is relayed and kept, and where. A closed pipe (`cache-server ... | head`) is no reason to end.
+fn say_hello(
+    origins: &[String],
+    rooms_file: Option<&Path>,
+    addresses: &[SocketAddr],
+    pages: &[TcpListener],
+) {
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| {
         let _ = writeln!(out, "{line}");
     };
     for origin in origins {
         say(format!("relaying the streams of {origin}"));
+    }
+    if let Some(file) = rooms_file {
+        say(format!("keeping rooms in {}", file.display()));
     }
     for address in addresses {
         say(format!("listening on {address}"));

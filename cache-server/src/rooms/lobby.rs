@@ -1,6 +1,7 @@
 //! The lobby: which rooms there are, and who may make one.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -71,6 +72,12 @@ impl Lobby {
         Ok(lobby)
     }
 
+    /// Where rooms are kept; `None`: in memory.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.options.file.as_deref()
+    }
+
     /// Returns when all that happened is written down.
     pub async fn flush(&self) {
         if let Some(store) = &self.store {
@@ -103,7 +110,8 @@ impl Lobby {
     ) -> Result<Handle, Refused> {
         let pin = match pin {
             Some(pin) => {
-                let failed = || words::refusal(Refusal::TooManyRooms, "the PIN cannot be kept");
+                let reason = "the PIN cannot be kept now; try again later";
+                let failed = || words::refusal(Refusal::TooManyRooms, reason);
                 Some(self.pins.turn().await.hash(pin).await.ok_or_else(failed)?)
             }
             None => None,

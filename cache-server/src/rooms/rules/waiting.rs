@@ -37,11 +37,7 @@ impl Room {
         if !member.reported.take(REPORT, now) {
             return;
         }
-        member.unready_since = match member.unready_since {
-            _ if report.ready => None,
-            Some(since) => Some(since),
-            None => Some(now),
-        };
+        member.unready_since = if report.ready { None } else { member.unready_since.or(Some(now)) };
         let old = self.members[index].report.replace(report);
         self.members_changed(REPORTS_PAUSE_US);
         if self.is_live() {
