@@ -96,7 +96,7 @@ pub enum Chore {
     keep recordings on the disk\n  \
     cache-server --publish-token SECRET          take streams that servers push here\n  \
     cache-server cache list --cache-dir /var/cache/films\n\n\
-    Watch with: client --connect THIS-HOST\n\n\
+    Watch with: client --connect THIS-HOST, or in a browser: http://THIS-HOST:8080/\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage."
 )]
 pub struct Args {
@@ -111,6 +111,15 @@ pub struct Args {
     /// Where to listen; may be given several times [default: port 9999 of all addresses]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = relay::cli::listen_address)]
     pub listen: Vec<SocketAddr>,
+
+    /// Where browsers find a page to watch on; may be given several times [default: port 8080 of all
+    /// addresses]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = relay::cli::listen_address)]
+    pub http: Vec<SocketAddr>,
+
+    /// No page for browsers
+    #[arg(long, conflicts_with = "http")]
+    pub no_http: bool,
 
     /// Take streams that are pushed here by whoever knows this word
     #[arg(long, value_name = "TOKEN", env = "PUBLISH_TOKEN", hide_env_values = true)]

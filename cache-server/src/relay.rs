@@ -22,6 +22,9 @@ pub enum Error {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
+    /// The page cannot be served where it was asked for.
+    #[error(transparent)]
+    Http(#[from] web::BindError),
     /// An origin can never be reached.
     #[error("origin {0}")]
     Origin(#[from] DialError),
@@ -46,6 +49,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let listeners = listen::bind_all(&args.listen)?;
     let addresses: Vec<SocketAddr> =
         listeners.iter().filter_map(|listener: &TcpListener| listener.local_addr().ok()).collect();
+    let pages = pages(&args)?;
     let keep = match &args.cache_dir {
         Some(folder) => Some(Store::open(folder, args.cache_size)? as Arc<dyn Keep>),
         None => None,
@@ -63,7 +67,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     });
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
-    say_hello(&named, &addresses);
+    say_hello(&named, &addresses, &pages);
 
     let recorded = node.clone();
     // Reading the folder is work for another thread; nobody waits for it.
@@ -73,6 +77,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         let node = node.clone();
         origins.spawn(async move { node.pull(&origin).await });
     }
+    let browsers = tokio::spawn(web::serve(node.clone(), pages));
     let mut serving = Box::pin(node.serve(listeners));
     let result = tokio::select! {
         () = &mut serving => return Ok(()),
@@ -81,6 +86,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
     };
     node.shut_down();
     serving.await;
+    // A page that panicked is no reason to end otherwise.
+    let _ = browsers.await;
     if let Some(lobby) = lobby {
         lobby.flush().await;
     }
@@ -104,6 +111,18 @@ async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
     }
 }
 
+/// Where browsers are served. The default port may be somebody else's; one that was asked for not.
+fn pages(args: &Args) -> Result<Vec<TcpListener>, web::BindError> {
+    match (args.no_http, args.http.as_slice()) {
+        (true, _) => Ok(Vec::new()),
+        (false, []) => Ok(web::bind_default().unwrap_or_else(|error| {
+            tracing::warn!("there is no page for browsers: {error}");
+            Vec::new()
+        })),
+        (false, addresses) => web::bind(addresses),
+    }
+}
+
 /// An origin that is named twice is dialled once.
 fn distinct(origins: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::new();
@@ -122,7 +141,7 @@ fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announc
 }
 
 /// Says what is relayed and where. A closed pipe (`cache-server ... | head`) is no reason to end.
-fn say_hello(origins: &[String], addresses: &[SocketAddr]) {
+fn say_hello(origins: &[String], addresses: &[SocketAddr], pages: &[TcpListener]) {
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| {
         let _ = writeln!(out, "{line}");
@@ -135,6 +154,10 @@ fn say_hello(origins: &[String], addresses: &[SocketAddr]) {
     }
     for (address, place) in reach::addresses(addresses, &reach::local()) {
         say(format!("watch from {place}: client --connect {address}"));
+    }
+    let pages: Vec<SocketAddr> = pages.iter().filter_map(|page| page.local_addr().ok()).collect();
+    for (address, place) in reach::addresses(&pages, &reach::local()) {
+        say(format!("in a browser, from {place}: http://{address}/"));
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod common;
 
+use bytes::{Bytes, BytesMut};
 use cache_server::rooms::{Lobby, Options};
 use common::{Member, Relay, create, enter, say};
 use proto::Message;
+use proto::frame::{Decoder, Next};
 use proto::room::{EnterRoom, Going, Refusal, Remote, What, Words};
+use relay::rooms::{Rooms, Seat};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -159,6 +162,114 @@ async fn who_guesses_pins_is_not_heard_even_with_the_right_one() {
     assert!((10..=12).contains(&heard), "{heard} guesses were looked at");
     let mut ben = Member::dial(&relay).await;
     assert_eq!(ben.refused(ask("4711")).await.why, Refusal::TooManyTries);
+}
+
+#[tokio::test]
+async fn an_empty_room_makes_way_and_others_do_not() {
+    let lobby = Lobby::open(Options { rooms: 2, ..Options::default() }).await.expect("a lobby");
+    let relay = Relay::with(Some(lobby)).await;
+    let (mut ana, mut ben) = (Member::dial(&relay).await, Member::dial(&relay).await);
+    let code = ana.enters(Message::CreateRoom(create("Ana"))).await.code;
+    ben.enters(Message::CreateRoom(create("Ben"))).await;
+    let mut eva = Member::dial(&relay).await;
+    let ask = Message::CreateRoom(create("Eva"));
+    assert_eq!(eva.refused(ask.clone()).await.why, Refusal::TooManyRooms);
+    ana.write(Message::LeaveRoom).await;
+    ana.hears(|message| matches!(message, Message::LeftRoom(_)).then_some(())).await;
+    eva.enters(ask).await;
+    let again = Message::EnterRoom(enter(code, "Ana"));
+    assert_eq!(ana.refused(again).await.why, Refusal::UnknownRoom);
+    assert_eq!(ana.list().await.len(), 2);
+}
+
+/// Whole messages as they are on the wire.
+fn messages(bytes: Bytes) -> Vec<Message> {
+    let (mut bytes, mut decoder) = (BytesMut::from(bytes), Decoder::new());
+    decoder.set_limit(proto::limits::MESSAGE);
+    let mut messages = Vec::new();
+    while let Next::Body(body) = decoder.next(&mut bytes).expect("framed") {
+        messages.push(Message::decode(body).expect("a message"));
+    }
+    messages
+}
+
+/// What a connection hears until it is closed or has heard `lines` lines but for comings; how many
+/// those were.
+async fn heard(mut seat: Seat, lines: usize) -> usize {
+    let mut count = 0;
+    while count < lines {
+        let Some(bytes) = seat.hear.recv().await else { break };
+        for message in messages(bytes) {
+            if let Message::Lines(some) = message {
+                count += some.iter().filter(|line| line.what != What::Joined).count();
+            }
+        }
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_read_is_let_go_and_nobody_waits() {
+    const SPEAKERS: usize = 100;
+    let lobby = Lobby::open(Options { size: 200, ..Options::default() }).await.expect("a lobby");
+    let node = relay::Node::new(relay::Config::default());
+    let _film = common::offer(&node);
+    let mut deaf = lobby.connect(&node, "192.0.2.1:1");
+    deaf.say.send(Message::CreateRoom(create("Deaf"))).await.expect("taken");
+    let first = messages(deaf.hear.recv().await.expect("heard"));
+    let Some(Message::Entered(entered)) = first.into_iter().next() else { panic!("not in") };
+    let mut seats = Vec::new();
+    for speaker in 0..SPEAKERS {
+        let mut seat = lobby.connect(&node, "192.0.2.2:2");
+        let ask = Message::EnterRoom(enter(entered.code, &format!("speaker {speaker}")));
+        seat.say.send(ask).await.expect("taken");
+        seat.hear.recv().await.expect("it is in");
+        seats.push(seat);
+    }
+    // All do all they may at once; one does not read.
+    let mut hearing = tokio::task::JoinSet::new();
+    let all = SPEAKERS * 30;
+    let speakers: Vec<_> = seats.iter().map(|seat| seat.say.clone()).collect();
+    seats.into_iter().for_each(|seat| drop(hearing.spawn(heard(seat, all))));
+    for say in speakers {
+        for n in 0..20 {
+            let remote = Message::Remote(Remote::Seek(n));
+            say.send(remote).await.expect("taken");
+            if n < 10 {
+                say.send(common::say(&n.to_string())).await.expect("taken");
+            }
+        }
+    }
+    let counts = tokio::time::timeout(std::time::Duration::from_secs(20), hearing.join_all());
+    let counts = counts.await.expect("nobody waits");
+    assert!(counts.iter().all(|count| *count == all), "{counts:?}");
+    assert!(heard(deaf, all).await < all, "its connection is at its end");
+}
+
+#[tokio::test]
+async fn who_says_goodbye_and_hangs_up_has_left() {
+    let lobby = Lobby::open(Options::default()).await.expect("a lobby");
+    let node = relay::Node::new(relay::Config::default());
+    let _film = common::offer(&node);
+    let mut ana = lobby.connect(&node, "192.0.2.1:1");
+    ana.say.send(Message::CreateRoom(create("Ana"))).await.expect("taken");
+    let first = messages(ana.hear.recv().await.expect("heard"));
+    let Some(Message::Entered(entered)) = first.into_iter().next() else { panic!("not in") };
+    for _ in 0..20 {
+        let mut ben = lobby.connect(&node, "192.0.2.2:2");
+        let ask = Message::EnterRoom(enter(entered.code, "Ben"));
+        ben.say.send(ask).await.expect("taken");
+        ben.hear.recv().await.expect("it is in");
+        ben.say.send(say("bye")).await.expect("taken");
+        ben.say.send(Message::LeaveRoom).await.expect("taken");
+        drop(ben);
+        let is_leaving = |message: &Message| matches!(message, Message::Lines(lines) if lines.iter().any(|l| l.what == What::Left));
+        let leaving = async {
+            while !messages(ana.hear.recv().await.expect("heard")).iter().any(is_leaving) {}
+        };
+        let left = tokio::time::timeout(std::time::Duration::from_secs(20), leaving);
+        left.await.expect("it left, and is not awaited for ten minutes");
+    }
 }
 
 #[tokio::test]

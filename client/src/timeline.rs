@@ -36,6 +36,7 @@ pub struct Schedule {
     delay_us: AtomicI64,
     sound_lag_us: AtomicI64,
     sound_need_us: AtomicI64,
+    sound_until_us: AtomicI64,
     picture_us: AtomicI64,
     shift_us: AtomicI64,
     room_delay_us: AtomicI64,
@@ -95,6 +96,19 @@ impl Schedule {
     /// Says how late the sound is heard against the timeline, microseconds; 0 when there is none.
     pub fn set_sound_lag_us(&self, lag_us: i64) {
         self.sound_lag_us.store(lag_us, Ordering::Relaxed);
+    }
+
+    /// Says from which moment on nothing of what is played now is to be heard, where that is known
+    /// before: the card has been given what it plays by then.
+    pub fn set_sound_until(&self, until: Option<Stamp>) {
+        self.sound_until_us.store(until.map_or(0, |until| until.0), Ordering::Relaxed);
+    }
+
+    /// See [`Schedule::set_sound_until`].
+    #[must_use]
+    pub fn sound_until(&self) -> Option<Stamp> {
+        let us = self.sound_until_us.load(Ordering::Relaxed);
+        (us != 0).then_some(Stamp(us))
     }
 
     /// Says which delay a piece of sound would have needed to be heard in time, microseconds.

@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use proto::StreamInfo;
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 
 use crate::keep::MemoryKeep;
 use crate::limits::{Budget, Limits};
 use crate::log::Bounds;
+use crate::outlet;
 use crate::recording::{Keep, Recording};
 use crate::rooms::Rooms;
-use crate::session::Parked;
+use crate::session::{self, Parked};
 use crate::source::{Facts, Source, Stream};
 use crate::tail::{self, Rewind};
 
@@ -37,6 +39,9 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 #[error("a stream named '{0}' cannot be added: the name is taken or not allowed")]
 pub struct NameTaken(pub String);
+
+/// Bytes on their way to somebody in this process: a picture or two.
+const PIPE: usize = 256 << 10;
 
 /// A server or a relay: streams by name, and connections to them. Clones are the same node.
 #[derive(Clone)]
@@ -113,6 +118,18 @@ impl Node {
     pub async fn stopped(&self) {
         // The sender lives as long as the node: there is always an answer.
         let _ = self.0.shutdown.subscribe().wait_for(|down| *down).await;
+    }
+
+    /// Connects to this node without a socket: what is given back is the dialler's end of a pipe on
+    /// which the same is spoken as on any connection, hello first. `name` stands for the dialler in
+    /// logs. The session ends when the pipe is dropped. To be called within a tokio runtime.
+    #[must_use]
+    pub fn dial_local(&self, name: &str) -> DuplexStream {
+        let (near, far) = tokio::io::duplex(PIPE);
+        let (read, write) = tokio::io::split(far);
+        let outlet = Box::new(outlet::Stream(write));
+        tokio::spawn(session::run(self.clone(), name.to_owned(), Box::new(read), outlet));
+        near
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

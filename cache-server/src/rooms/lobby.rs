@@ -111,7 +111,7 @@ impl Lobby {
         let recording = stream.recording.filter(|recording| !stream.live && !recording.growing);
         let film = recording.map(|it| Film { id: it.id, duration_us: it.duration_us });
         let mut rooms = self.rooms();
-        self.make_room(&mut rooms)?;
+        self.make_room(&rooms)?;
         let code = new_code(&rooms);
         let stream = stream.name.clone();
         let about = About { code, stream, film, settings, pin: pin.is_some() };
@@ -143,7 +143,7 @@ impl Lobby {
 
     /// Where there are as many rooms as may be, one that is empty goes: first those that never had more
     /// than one member, then what has been empty for longest.
-    fn make_room(&self, rooms: &mut HashMap<RoomCode, Handle>) -> Result<(), Refused> {
+    fn make_room(&self, rooms: &HashMap<RoomCode, Handle>) -> Result<(), Refused> {
         if rooms.len() < self.options.rooms {
             return Ok(());
         }
@@ -151,19 +151,18 @@ impl Lobby {
             let face = room.face();
             Some((face.had_company, face.empty_since?))
         };
-        let empty = rooms.iter().filter_map(|(code, room)| Some((worth(room)?, *code)));
-        let Some((_, code)) = empty.min() else {
-            let reason = format!(
-                "there are {} rooms here, the most this relay takes; try again later",
-                rooms.len()
-            );
-            return Err(words::refusal(Refusal::TooManyRooms, &reason));
-        };
-        if let Some(room) = rooms.remove(&code) {
-            // One that has so much to do is not empty after all, and ends when it is.
-            let _ = room.calls.try_send(Call::Input(Input::End, None));
+        let empty = rooms.iter().filter_map(|(code, room)| Some((worth(room)?, *code, room)));
+        let least = empty.min_by_key(|(worth, code, _)| (*worth, *code));
+        // It leaves the list when it has ended; should somebody have come in meanwhile, it stays.
+        let end = || Call::Input(Input::End, None);
+        if least.is_some_and(|(_, _, room)| room.calls.try_send(end()).is_ok()) {
+            return Ok(());
         }
-        Ok(())
+        let reason = format!(
+            "there are {} rooms here, the most this relay takes; try again later",
+            rooms.len()
+        );
+        Err(words::refusal(Refusal::TooManyRooms, &reason))
     }
 }
 
@@ -186,7 +185,8 @@ impl Rooms for Lobby {
         if let Some(lobby) = self.this.upgrade() {
             let id = self.seats.fetch_add(1, Ordering::Relaxed);
             let (node, address) = (node.clone(), address_of(peer));
-            tokio::spawn(Seat { lobby, node, id, address, said, tell, room: None }.run());
+            let (room, waiting) = (None, None);
+            tokio::spawn(Seat { lobby, node, id, address, said, tell, room, waiting }.run());
         }
         Ends { say, hear }
     }

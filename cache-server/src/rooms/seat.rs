@@ -15,6 +15,9 @@ use super::lobby::Lobby;
 use super::rules::{Enter, Input, SeatId, words};
 use super::task::{Call, Handle, Told, UNREAD};
 
+/// So many messages are passed on at once, each of which is at most 64 KiB and mostly a few bytes.
+const TOGETHER: usize = 64;
+
 /// A connection; its session is at the other ends.
 pub(super) struct Seat {
     pub(super) lobby: Arc<Lobby>,
@@ -25,6 +28,8 @@ pub(super) struct Seat {
     pub(super) tell: mpsc::Sender<Bytes>,
     /// The room it is in, or before the door of.
     pub(super) room: Option<Inside>,
+    /// Said, and not yet in the room's queue.
+    pub(super) waiting: Option<Message>,
 }
 
 /// A room, and what it tells.
@@ -34,8 +39,25 @@ pub(super) struct Inside {
     told: mpsc::Receiver<Told>,
 }
 
+impl Inside {
+    async fn say(&self, input: Input) {
+        // A room that is over needs not know.
+        let _ = self.room.calls.send(Call::Input(input, None)).await;
+    }
+}
+
 /// The session is gone.
 struct Gone;
+
+/// What comes next to a seat.
+enum Next {
+    /// By its session; `None`: it is gone.
+    Said(Option<Message>),
+    /// Into the room's queue.
+    Taken,
+    /// By its room; nothing: it let go.
+    Told(Vec<Told>),
+}
 
 /// What a PIN proves.
 enum Proof {
@@ -58,28 +80,57 @@ impl Seat {
     /// Serves the connection to its end.
     pub(super) async fn run(mut self) {
         while self.turn().await.is_ok() {}
-        if let Some(inside) = self.room.take() {
-            // A room that is over needs not know.
-            let _ = inside.room.calls.send(Call::Input(Input::Gone(self.id), None)).await;
+        let Some(inside) = self.room.take() else { return };
+        // Its last words count: they may be that it leaves.
+        let mut last = self.waiting.take().or_else(|| self.said.try_recv().ok());
+        while let Some(message) = last {
+            inside.say(Input::Said(self.id, message)).await;
+            last = self.said.try_recv().ok();
         }
+        inside.say(Input::Gone(self.id)).await;
     }
 
     async fn turn(&mut self) -> Result<(), Gone> {
-        tokio::select! {
-            said = self.said.recv() => self.hear(said.ok_or(Gone)?).await,
-            told = told(&mut self.room) => match told {
-                Some(Told::Word(bytes)) => self.pass_on(bytes).await,
-                Some(Told::Last(bytes)) => {
-                    self.room = None;
-                    self.pass_on(bytes).await
+        match self.next().await {
+            Next::Said(said) => self.hear(said.ok_or(Gone)?).await,
+            Next::Taken => Ok(()),
+            Next::Told(told) if told.is_empty() => self.lost().await,
+            Next::Told(told) => {
+                if told.last().is_some_and(|told| told.last) {
+                    self.leave();
                 }
-                None => self.lost().await,
-            },
+                self.pass_on(together(told)).await
+            }
         }
+    }
+
+    /// What the room tells is read while something waits for its place in the room's queue: where all
+    /// speak at once, that is much.
+    async fn next(&mut self) -> Next {
+        let (told, calls) = match &mut self.room {
+            Some(inside) => (Some(&mut inside.told), Some(&inside.room.calls)),
+            None => (None, None),
+        };
+        tokio::select! {
+            said = self.said.recv(), if self.waiting.is_none() => Next::Said(said),
+            place = place(calls), if self.waiting.is_some() => {
+                if let (Some(place), Some(message)) = (place, self.waiting.take()) {
+                    place.send(Call::Input(Input::Said(self.id, message), None));
+                }
+                Next::Taken
+            }
+            told = heard(told) => Next::Told(told),
+        }
+    }
+
+    fn leave(&mut self) {
+        self.room = None;
+        self.waiting = None;
     }
 
     /// The room let go of this connection without a word.
     async fn lost(&mut self) -> Result<(), Gone> {
+        self.waiting = None;
         match self.room.take() {
             // It ended while we were at its door.
             Some(Inside { room, code, .. }) if room.calls.is_closed() => {
@@ -99,21 +150,18 @@ impl Seat {
     }
 
     async fn hear(&mut self, message: Message) -> Result<(), Gone> {
-        let inside = self.room.as_ref().map(|inside| inside.room.clone());
-        match (message, inside) {
-            (Message::CreateRoom(_) | Message::EnterRoom(_), Some(_)) => {
+        match (message, self.room.is_some()) {
+            (Message::CreateRoom(_) | Message::EnterRoom(_), true) => {
                 let reason = "this connection is in a room already; leave it first";
                 self.answer(words::refused(Refusal::NotThere, reason)).await
             }
-            (Message::CreateRoom(create), None) => self.create(create).await,
-            (Message::EnterRoom(enter), None) => self.enter(enter).await,
-            (message, Some(room)) => {
-                let call = Call::Input(Input::Said(self.id, message), None);
-                // The room is over: its last word is on the way.
-                let _ = room.calls.send(call).await;
+            (Message::CreateRoom(create), false) => self.create(create).await,
+            (Message::EnterRoom(enter), false) => self.enter(enter).await,
+            (message, true) => {
+                self.waiting = Some(message);
                 Ok(())
             }
-            (_, None) => Ok(()),
+            (_, false) => Ok(()),
         }
     }
 
@@ -214,9 +262,24 @@ async fn knows(room: &Handle, token: RoomToken) -> bool {
     asked.is_ok() && answered.await.unwrap_or(false)
 }
 
-async fn told(inside: &mut Option<Inside>) -> Option<Told> {
-    match inside {
-        Some(inside) => inside.told.recv().await,
-        None => std::future::pending().await,
+/// A place for something said, in the queue of a room; `None` if the room is over.
+async fn place(calls: Option<&mpsc::Sender<Call>>) -> Option<mpsc::Permit<'_, Call>> {
+    calls?.reserve().await.ok()
+}
+
+/// What the room told meanwhile; nothing if it let go.
+async fn heard(told: Option<&mut mpsc::Receiver<Told>>) -> Vec<Told> {
+    let Some(told) = told else { return std::future::pending().await };
+    let mut heard = Vec::new();
+    told.recv_many(&mut heard, TOGETHER).await;
+    heard
+}
+
+/// One write instead of many: when all speak at once, that is what keeps up.
+fn together(told: Vec<Told>) -> Bytes {
+    let mut all = told.into_iter().map(|told| told.bytes);
+    match (all.next(), all.len()) {
+        (Some(only), 0) => only,
+        (first, _) => first.into_iter().chain(all).collect::<Vec<Bytes>>().concat().into(),
     }
 }

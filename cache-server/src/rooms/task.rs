@@ -9,6 +9,7 @@ use proto::Message;
 use proto::conn::now;
 use proto::room::{RoomLine, RoomToken};
 use proto::time::Stamp;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::hook::Hook;
@@ -17,16 +18,16 @@ use super::rules::{Input, Output, Room, SeatId};
 
 /// What members said and was not taken in yet; who says more waits.
 const INPUTS: usize = 256;
-/// What a member was told and did not read yet; one that lets more come together is gone.
-pub(super) const UNREAD: usize = 256;
+/// What a member was told and did not read yet; one that lets more come together is gone. All members of
+/// a large room may laugh at once; and they share the bytes.
+pub(super) const UNREAD: usize = 4_096;
 
-/// What a seat is told.
+/// What a seat is to pass on.
 #[derive(Debug)]
-pub(super) enum Told {
-    /// Pass it on.
-    Word(Bytes),
-    /// Pass it on: the connection is not in the room (any more).
-    Last(Bytes),
+pub(super) struct Told {
+    pub(super) bytes: Bytes,
+    /// The connection is not in the room (any more).
+    pub(super) last: bool,
 }
 
 /// What comes to the task.
@@ -162,8 +163,10 @@ impl Task {
     ) -> impl Iterator<Item = SeatId> + use<> {
         let bytes = message.encode();
         let takes = |seat: &&SeatId| {
-            let to = self.seats.get(*seat);
-            to.is_none_or(|to| to.try_send(Told::Word(bytes.clone())).is_ok())
+            let Some(to) = self.seats.get(*seat) else { return true };
+            let told = to.try_send(Told { bytes: bytes.clone(), last: false });
+            // One whose end is closed says itself that it is gone, after its last words.
+            !matches!(told, Err(TrySendError::Full(_)))
         };
         let gone: Vec<SeatId> = seats.iter().filter(|seat| !takes(seat)).copied().collect();
         gone.iter().for_each(|seat| drop(self.seats.remove(seat)));
@@ -173,7 +176,7 @@ impl Task {
     fn dismiss(&mut self, seat: SeatId, message: &Message) {
         if let Some(to) = self.seats.remove(&seat) {
             // One that does not read learns it from the end of its connection.
-            let _ = to.try_send(Told::Last(message.encode()));
+            let _ = to.try_send(Told { bytes: message.encode(), last: true });
         }
     }
 

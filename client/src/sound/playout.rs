@@ -24,6 +24,8 @@ const BLOCK: usize = 480;
 /// A stretch that begins this far from the end of the last one does not follow it: containers round
 /// their times to a millisecond, lost packets last longer. Microseconds.
 const HOLE_US: i64 = 10_000;
+/// An end that is farther away than this need not be looked at yet, microseconds.
+const NEAR_US: i64 = 1_000_000;
 /// Volume moves by its whole range in this time: anything faster clicks, seconds.
 const FADE_S: f32 = 0.005;
 
@@ -182,7 +184,20 @@ impl Playout {
             self.playing = true;
             self.steer.start();
         }
-        let block = room.min(BLOCK);
+        let (block, volume) = match self.until_end(heard) {
+            None => (room.min(BLOCK), volume),
+            Some(0) => {
+                self.stop();
+                out.fill(0.0);
+                return room;
+            }
+            // The last moment fades out.
+            Some(left) => {
+                let fade = (FADE_S * self.format.rate as f32) as usize;
+                let volume = if left > fade { volume } else { 0.0 };
+                (room.min(BLOCK).min(if left > fade { left - fade } else { left }), volume)
+            }
+        };
         match self.steer.judge(error_us, frames_us(block as f64, self.format.rate)) {
             Verdict::Play(speed) => {
                 self.play(&mut out[..block * self.format.channels], speed, volume)
@@ -192,6 +207,12 @@ impl Playout {
                 0
             }
         }
+    }
+
+    /// Frames until nothing is to be heard any more, if that is near.
+    fn until_end(&self, heard: Stamp) -> Option<usize> {
+        let left_us = self.schedule.sound_until()?.us_since(heard);
+        (left_us < NEAR_US).then(|| us_frames(left_us, self.format.rate))
     }
 
     /// When what comes out of the interpolator next was captured; `None` when nothing is there.
@@ -442,6 +463,31 @@ mod tests {
         drop(timeline);
         let lag = card.schedule.picture_due(Stamp(0)).us_since(card.schedule.due(Stamp(0)));
         assert!((-40_000..-10_000).contains(&lag), "the picture follows the sound: {lag} us");
+    }
+
+    #[test]
+    fn what_ends_at_a_moment_is_silent_from_there_and_fades_before() {
+        let mut card = card(RATE, 2);
+        let second = vec![0.5; RATE as usize];
+        assert!(card.feed.push(Stamp(0), RATE, &second));
+        // In the middle of a callback.
+        card.schedule.set_sound_until(Some(Stamp(DELAY_US + 203_000)));
+        for _ in 0..40 {
+            card.callback();
+        }
+        let at =
+            |ms: usize| card.played[ms * 48..(ms + 1) * 48].iter().copied().fold(0.0, f32::max);
+        assert!(at(297) > 0.4 && at(300) < 0.4, "{} {}", at(297), at(300));
+        let silent = card.played[303 * 48..].iter().all(|sample| *sample == 0.0);
+        assert!(silent, "something is heard after the end");
+        // Something else begins.
+        card.schedule.set_sound_until(None);
+        card.feed.cut();
+        assert!(card.feed.push(Stamp(400_000), RATE, &second[..RATE as usize / 5]));
+        for _ in 0..20 {
+            card.callback();
+        }
+        assert!(card.played[520 * 48..].iter().any(|sample| *sample > 0.4));
     }
 
     #[test]

@@ -3,16 +3,19 @@
 //! ```text
 //! h264   openh264, Constrained Baseline without B-frames
 //! jpeg   one picture, one JPEG
+//! still  one picture of a stream, turned and fitted, as a JPEG
 //! opus   libopus, 20 ms a packet
 //! ```
 
 pub mod h264;
 mod jpeg;
 mod opus;
+mod still;
 
 pub use h264::H264Encoder;
 pub use jpeg::jpeg;
 pub use opus::OpusEncoder;
+pub use still::still;
 
 /// Why something cannot be encoded.
 #[derive(Debug, thiserror::Error)]

@@ -8,9 +8,10 @@ use std::io::{self, Seek, SeekFrom, Write};
 use proto::stream::{Audio, AudioCodec, Media, Video, VideoCodec};
 use proto::{Packet, StreamDescription, Track};
 
+use super::Container;
 use super::ebml::{Elements, UNKNOWN_SIZE, long_size, vint};
 use super::timeline::Times;
-use super::{Container, pre_skip, run_up_us};
+use crate::mux::{pre_skip, run_up_us};
 
 /// Identifiers (RFC 9559 §5.1).
 mod id {

@@ -227,19 +227,6 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(format!("{stem}-{number}.{extension}"))
 }
 
-/// How much earlier than it sounds a track's first packet is decoded: Opus needs a run-up (its
-/// pre-skip, RFC 7845 §5.1), which containers give a place of its own.
-fn run_up_us(track: &Track) -> i64 {
-    pre_skip(track).map_or(0, |samples| i64::from(samples) * 1_000_000 / 48_000)
-}
-
-/// Opus pre-skip, samples of 48 kHz.
-fn pre_skip(track: &Track) -> Option<u16> {
-    use proto::stream::{Audio, AudioCodec, Media};
-    let Media::Audio(Audio { codec: AudioCodec::Opus, .. }) = track.media else { return None };
-    Some(u16::from_le_bytes([*track.codec_config.get(10)?, *track.codec_config.get(11)?]))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Cursor, Seek, SeekFrom, Write};

@@ -3,7 +3,7 @@
 use proto::packet::PacketHeader;
 use proto::{Track, stream::Media};
 
-use super::run_up_us;
+use crate::mux::run_up_us;
 
 /// When a packet is presented and decoded, microseconds from the start of the recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

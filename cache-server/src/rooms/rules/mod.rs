@@ -93,7 +93,7 @@ pub enum Input {
     Gone(SeatId),
     /// Time goes by.
     Tick,
-    /// The room makes way for others.
+    /// The room makes way for others, if nobody is in it.
     End,
 }
 
@@ -224,6 +224,7 @@ impl Room {
             Input::Said(seat, message) => self.hear(seat, message, now),
             Input::Gone(seat) => self.gone(seat, now),
             Input::Tick => {}
+            Input::End if was_anyone_here => {}
             Input::End => self.end("nobody was in the room, and it made way for others"),
         }
         if self.is_anyone_here() != was_anyone_here {

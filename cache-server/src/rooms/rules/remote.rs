@@ -7,8 +7,9 @@ use proto::time::Stamp;
 use super::pace::Rate;
 use super::{About, Room, live, words};
 
-/// A change takes effect so much later at least, microseconds: it is with all of them by then.
-const LEAD_US: i64 = 100_000;
+/// A change takes effect so much later at least, microseconds: it is with all of them by then, and
+/// before they give their sound cards what is heard at that moment (150 ms ahead for ours).
+const LEAD_US: i64 = 200_000;
 /// And so much later at most, whatever round trips members claim.
 const LONGEST_LEAD_US: i64 = 1_000_000;
 /// How often a member may use the remote control.

@@ -208,6 +208,11 @@ impl Deck {
         self.ahead_us
     }
 
+    /// From that moment on something else is shown: what is played now is not to be heard then.
+    pub(super) fn ends(&self, at: Option<Stamp>) {
+        self.schedule.set_sound_until(at);
+    }
+
     /// Whether it stands because there is not enough to go on, for longer than is not worth a word.
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled && now().us_since(self.cued) > STILL_US

@@ -93,6 +93,10 @@ impl Follow {
         Course { position_us: position_us.unwrap_or(0), anchor: now(), rate: 0.0 }
     }
 
+    fn next(&self, node_now: Stamp) -> Option<Timeline> {
+        self.seat.with_room(|room| room.timelines.next(node_now)).flatten()
+    }
+
     /// What the deck is to do next: what holds, or what comes and begins to play, so that the
     /// decoders have time.
     fn wanted(&self, node_now: Stamp) -> Option<Timeline> {
@@ -105,8 +109,7 @@ impl Follow {
     /// When the next change takes effect, if it has to be met to the moment.
     pub(super) fn wakes(&self) -> Option<Stamp> {
         let clock = self.peer.clock()?;
-        let node_now = now() + clock.offset;
-        let next = self.seat.with_room(|room| room.timelines.next(node_now)).flatten()?;
+        let next = self.next(now() + clock.offset)?;
         Some(next.anchor_us - clock.offset)
     }
 
@@ -122,6 +125,7 @@ impl Follow {
         let now = now();
         let Some(timeline) = self.wanted(now + clock.offset) else { return };
         let course = Course::new(&timeline, clock.offset);
+        let ends = self.next(now + clock.offset).filter(|next| next.going != Going::Playing);
         if self.timeline.replace(timeline) == Some(timeline) {
             deck.correct(course);
             self.steer(deck, reel, meter, sink, now);
@@ -129,6 +133,7 @@ impl Follow {
             self.sought = None;
             deck.follow(course, reel, meter, sink);
         }
+        deck.ends(ends.map(|next| next.anchor_us - clock.offset));
         self.steered = now;
         if let Some(error_us) = self.peer.clock_error_us() {
             sink.clock_error_us(error_us);

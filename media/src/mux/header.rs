@@ -3,8 +3,8 @@
 use proto::Track;
 use proto::stream::{Audio, AudioCodec, Media, Video, VideoCodec};
 
-use super::super::pre_skip;
 use super::boxes::{put_box, put_descriptor, put_full, put_u16, put_u32, put_u64};
+use super::pre_skip;
 
 /// Ticks a second of the movie as a whole.
 pub(super) const MOVIE_TIMESCALE: u32 = 1000;
@@ -16,26 +16,30 @@ pub(super) struct TrackTimes {
     pub(super) skip: u64,
 }
 
-/// `ftyp` and `moov`, and where in them the duration of the fragments stands (8 bytes, movie
-/// ticks).
-pub(super) fn header(tracks: &[(&Track, TrackTimes)]) -> (Vec<u8>, usize) {
+/// `ftyp` and `moov`; `duration` of the fragments in movie ticks, and where it stands (8 bytes).
+pub(super) fn header(
+    tracks: &[(&Track, TrackTimes)],
+    duration: Option<u64>,
+) -> (Vec<u8>, Option<usize>) {
     let mut out = Vec::new();
     put_box(&mut out, b"ftyp", |out| {
         out.extend(b"iso5");
         put_u32(out, 512);
         out.extend(b"iso5iso6mp41");
     });
-    let mut duration_at = 0;
+    let mut duration_at = None;
     put_box(&mut out, b"moov", |out| {
         movie_header(out, tracks.len());
         for ((track, times), id) in tracks.iter().zip(1..) {
             put_box(out, b"trak", |out| trak(out, id, track, times));
         }
         put_box(out, b"mvex", |out| {
-            put_full(out, b"mehd", 1, 0, |out| {
-                duration_at = out.len();
-                put_u64(out, 0);
-            });
+            if let Some(duration) = duration {
+                put_full(out, b"mehd", 1, 0, |out| {
+                    duration_at = Some(out.len());
+                    put_u64(out, duration);
+                });
+            }
             for (_, id) in tracks.iter().zip(1..) {
                 put_full(out, b"trex", 0, 0, |out| {
                     for value in [id, 1, 0, 0, 0] {
@@ -192,7 +196,7 @@ fn sample_entry(out: &mut Vec<u8>, track: &Track) {
     }
 }
 
-/// The tracks with other codecs have been refused before, see [`super::check`].
+/// The tracks with other codecs have been refused before, see [`super::can_hold`].
 fn sound_entry(out: &mut Vec<u8>, track: &Track, audio: &Audio) {
     let config = track.codec_config.as_slice();
     let kind = match audio.codec {

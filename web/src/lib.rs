@@ -1,0 +1,91 @@
+//! What a node offers by HTTP: a page to watch on, and streams for other programs.
+//!
+//! ```text
+//! listen      sockets, limits on connections, deadlines
+//! page        the page's files, and headers of every answer
+//! socket      the page's WebSocket: live streams
+//! outputs     live streams and recordings by name: .mp4 .mjpeg .m3u8 .jpg and segments
+//! movie_file  a recording as one MP4 that can be read from any byte
+//! playlist    HTTP Live Streaming
+//! facts       what is said as JSON
+//! feed        a live stream that is watched: muxed once, viewers are cursors
+//! ring        the newest part of it
+//! recorded    recordings that are open: segments by number
+//! shelf       what was muxed of them
+//! still       pictures as JPEGs
+//! form        packets to fragments: what goes into the MP4 and what beside it
+//! viewer      a viewer of the node in its own process
+//! names       names in addresses
+//! limits      every bound
+//! ```
+//!
+//! Everything is read from a [`relay::Node`] as any viewer reads it, through a pipe. What is muxed is
+//! muxed once, however many watch.
+
+mod error;
+mod facts;
+mod feed;
+mod form;
+pub mod limits;
+mod listen;
+mod movie_file;
+mod names;
+mod outputs;
+mod page;
+mod playlist;
+mod recorded;
+mod ring;
+mod shelf;
+mod socket;
+mod still;
+mod viewer;
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::routing::get;
+use relay::Node;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub use error::Error;
+pub use listen::{BindError, bind, bind_default};
+
+/// The port of a page unless told otherwise.
+pub const DEFAULT_PORT: u16 = 8080;
+
+/// What all requests share.
+#[derive(Clone)]
+struct Shared {
+    node: Node,
+    feeds: feed::Feeds,
+    movies: recorded::Movies,
+    stills: still::Stills,
+}
+
+/// Serves what the node has on all of `listeners` until [`Node::shut_down`]. To be called within a
+/// runtime of several threads: decoding pictures and sound blocks the one it happens on.
+pub async fn serve(node: Node, listeners: Vec<TcpListener>) {
+    let shared = Shared {
+        feeds: feed::Feeds::new(node.clone()),
+        movies: recorded::Movies::new(node.clone()),
+        stills: still::Stills::new(node.clone()),
+        node: node.clone(),
+    };
+    let router = Router::new()
+        .route("/", get(page::start))
+        .route("/page/{name}", get(page::named))
+        .route("/api", get(page::api))
+        .route("/socket", get(socket::open))
+        .route("/streams.json", get(outputs::catalogue))
+        .route("/streams/{file}", get(outputs::streams))
+        .route("/movies/{file}", get(outputs::movies))
+        .fallback(async || Error::Missing("there is nothing here; / is the page".to_owned()))
+        .layer(map_response(page::guard))
+        .with_state(shared);
+    let census = listen::Census::default();
+    let mut loops = JoinSet::new();
+    for listener in listeners {
+        loops.spawn(listen::accept(node.clone(), listener, census.clone(), router.clone()));
+    }
+    while loops.join_next().await.is_some() {}
+}

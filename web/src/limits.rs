@@ -1,0 +1,61 @@
+//! Every bound of what is served by HTTP, with its reason.
+
+use std::time::Duration;
+
+/// Most connections at a time: a browser opens up to six for a page.
+pub const CONNECTIONS: usize = 2_048;
+/// Most connections of one IP address: a class behind one router fits.
+pub const CONNECTIONS_PER_ADDRESS: usize = 256;
+/// A request's head must be here within this, from the first byte or from the last answer on.
+pub const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Longest head of a request, bytes.
+pub const HEAD: usize = 16 << 10;
+/// A peer that takes nothing for this long is gone.
+pub const STALL: Duration = Duration::from_secs(30);
+/// Connections that are answered when the node ends have so long.
+pub const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Longest message of a page, bytes.
+pub const WORD: usize = 4 << 10;
+/// A page says within this what it wants to watch.
+pub const FIRST_WORD: Duration = Duration::from_secs(10);
+/// Messages of a page in a row, without a pause of a second between them, before it is closed.
+pub const WORDS: u32 = 64;
+
+/// What one live stream keeps for web viewers, bytes.
+pub const FEED: usize = 48 << 20;
+/// Segments of a live stream that a playlist names.
+pub const PLAYLIST: usize = 6;
+/// Shortest segment of a live stream, microseconds; it ends at the next key frame.
+pub const SEGMENT_US: i64 = 1_000_000;
+/// A web viewer further behind than this jumps to the newest key frame, microseconds.
+pub const LAG_US: i64 = 2_000_000;
+/// A live stream is let go so long after its last web viewer.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// A player that reads playlists comes again within this.
+pub const PLAYLIST_LINGER: Duration = Duration::from_secs(20);
+/// Somebody who asks for a playlist or a picture waits so long for the stream's first key frame.
+pub const START: Duration = Duration::from_secs(15);
+
+/// What all recordings keep for web viewers, bytes.
+pub const MOVIES: usize = 64 << 20;
+/// Recordings that are open at a time.
+pub const OPEN_MOVIES: usize = 64;
+/// A recording is closed so long after it was last asked for.
+pub const MOVIE_LINGER: Duration = Duration::from_secs(20);
+/// A segment of a recording must be here within this.
+pub const SEGMENT_TIME: Duration = Duration::from_secs(30);
+
+/// A picture of a live stream is made anew after this.
+pub const STILL_AGE: Duration = Duration::from_secs(4);
+/// Pictures that are made at a time.
+pub const STILLS: usize = 2;
+/// Pictures that are kept.
+pub const KEPT_STILLS: usize = 256;
+/// Largest sides of a picture, pixels.
+pub const STILL_SIDES: (u32, u32) = (640, 360);
+
+/// Largest sides of pictures that are made for `.mjpeg`, pixels.
+pub const MJPEG_SIDES: (u32, u32) = (1280, 720);
+/// Shortest time between pictures that are made for `.mjpeg`, microseconds.
+pub const MJPEG_US: i64 = 90_000;

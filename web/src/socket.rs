@@ -1,0 +1,290 @@
+//! The page's WebSocket: it says what it wants to watch, and gets it. Text is JSON, binary is media
+//! (see [`crate::ring::PREFIX`]).
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use proto::conn::now;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+
+use crate::error::Error;
+use crate::feed::{Cursor, News};
+use crate::form::{Form, Pictures, Sound};
+use crate::{Shared, limits};
+
+/// What a page says.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "say", rename_all = "lowercase", deny_unknown_fields)]
+enum Word {
+    /// Show me this, and nothing else.
+    Watch {
+        stream: String,
+        #[serde(default)]
+        sound: Sound,
+    },
+    /// What time is it?
+    Ping { sent: f64 },
+}
+
+/// What a page is told.
+#[derive(Debug, Serialize)]
+#[serde(tag = "say", rename_all = "lowercase")]
+enum Answer<'a> {
+    Describe {
+        mime: &'a str,
+        pictures_apart: bool,
+        width: u32,
+        height: u32,
+        summary: &'a str,
+        title: &'a str,
+    },
+    Held,
+    Resumed,
+    Ended {
+        reason: String,
+    },
+    /// `clock_us`: the node's clock when the ping came.
+    Pong {
+        sent: f64,
+        clock_us: i64,
+    },
+}
+
+/// `/socket`.
+pub(crate) async fn open(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Error> {
+    if !is_ours(&headers) {
+        return Err(Error::Foreign);
+    }
+    let upgrade = upgrade.max_message_size(limits::WORD).max_frame_size(limits::WORD);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let reason = serve(&shared, socket).await;
+        tracing::debug!("web: {peer}: {reason}");
+    }))
+}
+
+/// Browsers say which site a page came from; those of other sites may not look in here. Programs say
+/// nothing.
+fn is_ours(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (None, _) => true,
+        (Some(origin), Some(host)) => {
+            let site = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            site == Some(host)
+        }
+        _ => false,
+    }
+}
+
+type Sink = SplitSink<WebSocket, Message>;
+
+/// Until one of the two has had enough; why.
+async fn serve(shared: &Shared, socket: WebSocket) -> String {
+    let (mut sink, mut words) = socket.split();
+    let mut talk = Talk {
+        cursor: None,
+        waiting: VecDeque::new(),
+        allowance: limits::WORDS,
+        since: Instant::now(),
+    };
+    let first = timeout(limits::FIRST_WORD, next(&mut words)).await;
+    let mut word = first.unwrap_or_else(|_| Err("it did not say what it wants".to_owned()));
+    let reason = loop {
+        let done = match word {
+            Ok(word) => talk.take(shared, word),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = done {
+            break reason;
+        }
+        // Media flows until the page says something again.
+        word = tokio::select! {
+            word = next(&mut words) => word,
+            ended = talk.play(&mut sink) => Err(ended),
+            () = shared.node.stopped() => Err("this relay is shutting down".to_owned()),
+        };
+    };
+    let frame = CloseFrame { code: 1000, reason: cut(&reason).into() };
+    let _ = timeout(limits::GOODBYE, sink.send(Message::Close(Some(frame)))).await;
+    reason
+}
+
+/// What fits into a close frame.
+fn cut(reason: &str) -> &str {
+    let mut end = reason.len().min(120);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+/// The next word; pings and the like are no words.
+async fn next(words: &mut SplitStream<WebSocket>) -> Result<Word, String> {
+    loop {
+        match words.next().await {
+            Some(Ok(Message::Text(text))) => {
+                return serde_json::from_str(&text)
+                    .map_err(|error| format!("not understood: {error}"));
+            }
+            Some(Ok(Message::Binary(_))) => {
+                return Err("binary messages are for the page".to_owned());
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_))) | None => return Err("the page is gone".to_owned()),
+            Some(Err(error)) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// What a page watches, and how much it has said.
+struct Talk {
+    cursor: Option<Cursor>,
+    /// To be sent: as many as a word or a piece of news makes.
+    waiting: VecDeque<Message>,
+    allowance: u32,
+    since: Instant,
+}
+
+impl Talk {
+    fn take(&mut self, shared: &Shared, word: Word) -> Result<(), String> {
+        // One a second comes back.
+        let back = self.since.elapsed().as_secs();
+        if back > 0 {
+            self.since = Instant::now();
+            let back = u32::try_from(back).unwrap_or(u32::MAX);
+            self.allowance = self.allowance.saturating_add(back).min(limits::WORDS);
+        }
+        self.allowance = self.allowance.checked_sub(1).ok_or("too many messages")?;
+        match word {
+            Word::Ping { sent } => {
+                self.tell(&Answer::Pong { sent, clock_us: now().0 });
+            }
+            Word::Watch { stream, sound } => {
+                let form = Form { pictures: Pictures::Apart, sound };
+                let feed = shared.feeds.watch(&stream, form, limits::LINGER);
+                self.cursor = Some(Cursor::new(feed));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what comes, until it cannot be sent. May be cancelled: nothing is taken from the stream
+    /// before there is room for it.
+    async fn play(&mut self, sink: &mut Sink) -> String {
+        loop {
+            if let Err(reason) = self.send_waiting(sink).await {
+                return reason;
+            }
+            let Some(cursor) = &mut self.cursor else { return std::future::pending().await };
+            match cursor.look() {
+                Some(news) => self.queue(news),
+                None => {
+                    if let Err(reason) = flush(sink).await {
+                        return reason;
+                    }
+                    cursor.changed().await;
+                }
+            }
+        }
+    }
+
+    fn queue(&mut self, news: News) {
+        match news {
+            News::Chunk(chunk) => self.waiting.push_back(Message::Binary(chunk.bytes)),
+            News::Header(header) => {
+                let (width, height) = header.size.unwrap_or((0, 0));
+                self.tell(&Answer::Describe {
+                    mime: &header.mime,
+                    pictures_apart: header.apart,
+                    width,
+                    height,
+                    summary: &header.summary,
+                    title: &header.title,
+                });
+                self.waiting.push_back(Message::Binary(header.bytes.clone()));
+            }
+            News::Held => self.tell(&Answer::Held),
+            News::Resumed => self.tell(&Answer::Resumed),
+            News::Ended(reason) => {
+                self.cursor = None;
+                self.tell(&Answer::Ended { reason: reason.to_string() });
+            }
+        }
+    }
+
+    fn tell(&mut self, answer: &Answer<'_>) {
+        match serde_json::to_string(answer) {
+            Ok(text) => self.waiting.push_back(Message::Text(text.into())),
+            Err(error) => tracing::debug!("web: not said: {error}"),
+        }
+    }
+
+    async fn send_waiting(&mut self, sink: &mut Sink) -> Result<(), String> {
+        while !self.waiting.is_empty() {
+            within(poll_fn(|cx| sink.poll_ready_unpin(cx))).await?;
+            if let Some(message) = self.waiting.pop_front() {
+                sink.start_send_unpin(message).map_err(|error| error.to_string())?;
+            }
+        }
+        if self.cursor.is_none() { flush(sink).await } else { Ok(()) }
+    }
+}
+
+async fn flush(sink: &mut Sink) -> Result<(), String> {
+    within(sink.flush()).await
+}
+
+async fn within(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), String> {
+    let sent = timeout(limits::STALL, sending).await;
+    sent.map_err(|_| "it took nothing for too long".to_owned())?.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn pages_of_other_sites_are_told_apart() {
+        let asked = |origin: Option<&'static str>, host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            is_ours(&headers)
+        };
+        assert!(asked(None, "relay:8080"));
+        assert!(asked(Some("http://relay:8080"), "relay:8080"));
+        assert!(asked(Some("https://relay"), "relay"));
+        for foreign in [
+            "http://relay",
+            "http://relay:8081",
+            "http://evil.example",
+            "null",
+            "http://relay:8080.evil",
+        ] {
+            assert!(!asked(Some(foreign), "relay:8080"), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let long = "ü".repeat(100);
+        assert_eq!(cut(&long).len(), 120);
+        assert_eq!(cut("short"), "short");
+    }
+}
