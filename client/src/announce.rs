@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use proto::StreamDescription;
 
+use crate::hud::{buffering, held};
 use crate::output::{self, remark};
 use crate::shared::Status;
 use crate::stats::State;
-use crate::watch::{buffering, held};
 
 /// Compares the board with what was said last.
 #[derive(Debug)]

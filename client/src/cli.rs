@@ -39,7 +39,7 @@ const LONGEST_BUFFER_S: u32 = 3600;
 /// square brackets play slower and faster. A live stream of which nothing is kept goes on live.
 ///
 /// In a room these keys are for all. What is typed in the terminal, or in the window after t or Enter,
-/// is said to the others; /help lists the commands of a room.
+/// is said to the others, 1 to 6 send a sign; /help lists the commands of a room.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "client", version, after_help = AFTER_HELP)]
 pub struct Args {
@@ -103,10 +103,6 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
-    /// With others, or alone
-    #[command(flatten)]
-    pub together: Together,
-
     /// Write what is known of how well it is in step to FILE, as JSON, one object a second
     #[arg(long, value_name = "FILE", requires = "connect")]
     pub stats: Option<PathBuf>,
@@ -114,6 +110,10 @@ pub struct Args {
     /// Write what arrives, untouched, to FILE.mkv or FILE.mp4 while it plays
     #[arg(long, value_name = "FILE", requires = "connect", value_parser = recordable)]
     pub record: Option<PathBuf>,
+
+    /// With others, or alone
+    #[command(flatten)]
+    pub together: Together,
 }
 
 /// Watching together with others.

@@ -11,6 +11,7 @@
 //!       video   the picture decoder   -> stage   draws in time (text)  -> window
 //!       audio   the sound decoder     -> sound   the card, resampled to the timeline
 //!     record    the same packets, untouched, into a file
+//! hud           what is written over the picture
 //! watch         the main thread's loop with a window: keys, notices, overlay
 //! headless      the main thread's loop without: a line of statistics a second
 //! sync          how well it is in step, into a file
@@ -34,6 +35,7 @@ pub mod cue;
 pub mod discover;
 pub mod headless;
 pub mod histogram;
+pub mod hud;
 pub mod jitter;
 pub mod local;
 pub mod output;

@@ -206,3 +206,37 @@ fn a_live_stream_is_shown_by_all_with_the_delay_of_the_slowest() {
     let of_ben = stats(&file("ben"), "Ben has time", in_step);
     assert_eq!(of_ana["delay_us"], of_ben["delay_us"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_opens_the_door_and_holds_the_remote_control() {
+    let cinema = Cinema::open().await;
+    let make = ["--stream", FILM, "--create-room", "--name", "Ana"];
+    let rules = ["--approve", "--private", "--control", "host"];
+    let mut ana = cinema.client(&[&make[..], &rules].concat());
+    let code = code(&mut ana);
+    let (_, said) = start("client", &["--connect", &cinema.address, "--rooms"]).end();
+    assert!(!said.join("\n").contains(&code), "{said:?}");
+    let knocks = |name: &str| cinema.client(&["--room", &code, "--name", name]);
+    let mut eve = knocks("Eve");
+    eve.line("waiting for the host");
+    ana.line("Eve wants to come in");
+    ana.types("/refuse eve");
+    let (status, said) = eve.end();
+    assert_eq!(status, 1, "{said:?}");
+    let mut ben = knocks("Ben");
+    ana.line("Ben wants to come in");
+    ana.types("/admit Ben");
+    ben.line("you are in room");
+    ben.types("/pause");
+    ben.line("host");
+    ana.types("/pause");
+    ben.line("Ana paused at");
+    ben.statistics("stands", |line| line["rate"] == 0.0);
+    ana.types("/seek 0:20");
+    ben.line("Ana went to 0:20");
+    ana.types("/play");
+    ben.statistics("goes on there", |line| line["position_s"].as_f64() > Some(20.2));
+    ana.types("/close");
+    let (status, said) = ben.end();
+    assert_eq!(status, 1, "{said:?}");
+}

@@ -11,6 +11,7 @@ use proto::message::Gap;
 use proto::time::Stamp;
 use proto::{Packet, PacketHeader};
 
+use super::cursor::{Cursor, beyond_gone, locate, video_track};
 use super::follow::Course;
 use super::meter::Meter;
 use super::reel::{Place, Reel};
@@ -40,13 +41,6 @@ pub(super) const RATES: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
 const NORMAL: usize = 2;
 /// `end` goes so far before the end, microseconds: at the end itself it would be over.
 pub(super) const END_US: i64 = 5_000_000;
-
-/// The next packet to feed, and where pictures begin to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor {
-    next: (u64, usize),
-    pictures: (u64, usize),
-}
 
 /// What a look around came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -461,44 +455,4 @@ impl Deck {
             sink.event(Event::Progress(progress));
         }
     }
-}
-
-/// Where it goes on after what will never come, microseconds; `None` where there is no such hole.
-fn beyond_gone(reel: &Reel, position_us: i64) -> Option<i64> {
-    let at = reel.at(position_us);
-    let mut there = reel.from(at).skip_while(|(number, _)| reel.place(*number) == Place::Gone);
-    let there_us = match there.next() {
-        Some((number, _)) if number == at => reel.start_us(),
-        Some((_, segment)) => segment.start_us,
-        None => reel.end_us(),
-    };
-    (there_us > position_us).then_some(there_us)
-}
-
-fn video_track(reel: &Reel) -> Option<u16> {
-    reel.description().video().map(|(index, _, _)| index)
-}
-
-/// Where feeding begins for a position; `None` while the segments it takes are not here.
-fn locate(reel: &Reel, position_us: i64) -> Option<Cursor> {
-    let at = reel.at(position_us);
-    let video = video_track(reel);
-    let mut start = None;
-    let mut pictures = None;
-    for number in reel.key_before(at)..=at {
-        match reel.place(number) {
-            Place::Held(packets) => {
-                start.get_or_insert((number, 0));
-                let key = packets.iter().rposition(|packet| {
-                    let header = &packet.header;
-                    Some(header.track) == video && header.key && header.pts_us <= position_us
-                });
-                pictures = key.map(|index| (number, index)).or(pictures);
-            }
-            Place::Gone => (start, pictures) = (None, None),
-            Place::Awaited | Place::Beyond => return None,
-        }
-    }
-    let next = start.unwrap_or((at + 1, 0));
-    Some(Cursor { next, pictures: pictures.unwrap_or(next) })
 }

@@ -6,6 +6,7 @@
 //! reel     the segments that are here
 //! meter    whether what comes is fast enough
 //! follow   in a room: leads the deck, steers, reports
+//! cursor   where feeding begins in the reel
 //! deck     position, speed, pause; feeds packets a little before they are due
 //! trouble  segments that do not come, or come damaged
 //! ```
@@ -13,6 +14,7 @@
 //! Everything runs on one task that looks around every few milliseconds, so that a command, a
 //! segment and the passing of time never meet halfway.
 
+mod cursor;
 mod deck;
 mod follow;
 pub(super) mod link;
