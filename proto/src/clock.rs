@@ -3,9 +3,10 @@
 //! Four stamps a ping give an offset whose error is at most half the round trip. The filter keeps a
 //! minute of them and fits a line (offset and rate) through the quarter with the shortest round
 //! trips: a queue on the way only ever adds time. Once it has settled the estimate is slewed. It is
-//! stepped in one case: several pings in a row contradict it by more than their round trips allow,
+//! stepped where several pings in a row contradict it by more than their round trips allow,
 //! so one of the clocks has stood still (a laptop that slept: its monotonic clock slept, too) or is
-//! another one (the node was restarted). Pure: every moment is handed in.
+//! another one (the node was restarted). After a minute without pings it begins anew. Pure: every
+//! moment is handed in.
 
 use std::collections::VecDeque;
 

@@ -177,7 +177,8 @@ impl Stream {
     fn end_if_unwatched(&self, run: &Arc<Run>) -> bool {
         // Joining locks the stage first too: nobody slips in between the look and the end.
         let mut stage = lock(&self.stage);
-        if lock(&run.attached).is_some_and(|viewers| viewers > 0) {
+        // Whoever watches its past counts, too: what is kept of the run ends with it.
+        if *self.viewers.borrow() > 0 {
             return false;
         }
         stage.run.take_if(|current| Arc::ptr_eq(run, current));

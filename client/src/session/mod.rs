@@ -215,6 +215,8 @@ async fn watch(
         ever_described |= described;
         let outcome = match watched {
             Ok(view::Outcome::Recorded(entry)) => {
+                // By its name from now on: what is kept of it may become a stream beside it.
+                config.stream = config.stream.or_else(|| entry.stream());
                 Ok(recorded::run(&config, peer, sink, commands, *entry, quit.as_mut()).await)
             }
             Ok(view::Outcome::Left(left)) => Ok(left),

@@ -356,11 +356,18 @@ impl Remote {
     /// Makes the index known: from what is kept, or from the origin.
     async fn know(&self) -> Result<(), Missing> {
         let id = self.id();
-        if self.index.borrow().as_ref().is_some_and(|index| index.id == id && index.finished) {
-            return Ok(());
-        }
+        let known = self.index.borrow().clone().filter(|index| index.id == id && index.finished);
         let keep = self.keep.clone();
-        let kept = tokio::task::spawn_blocking(move || keep.index(id)).await.ok().flatten();
+        let kept = tokio::task::spawn_blocking(move || {
+            let kept = keep.index(id);
+            // It may have made room meanwhile: segments that come without it would be nameless.
+            if let (None, Some(known)) = (&kept, &known) {
+                keep.put_index(known);
+                return Some((**known).clone());
+            }
+            kept
+        });
+        let kept = kept.await.ok().flatten();
         if let Some(kept) = kept.filter(|kept| kept.finished && kept.id == id) {
             self.publish(&Arc::new(kept));
             return Ok(());
@@ -387,6 +394,10 @@ impl Remote {
             return None;
         };
         let jpeg = Bytes::from(poster.jpeg.into_vec());
+        // None, or none yet: it may be made by the next time.
+        if jpeg.is_empty() {
+            return None;
+        }
         let (keep, kept) = (self.keep.clone(), jpeg.clone());
         // Should it panic, it is not kept, and asked for again.
         let _ = tokio::task::spawn_blocking(move || keep.put_poster(id, &kept)).await;

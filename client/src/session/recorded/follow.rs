@@ -36,11 +36,12 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// A timeline of a node whose clock is so far from ours.
-    pub(super) fn new(timeline: &Timeline, offset: Offset) -> Self {
+    /// A timeline of a node whose clock is so far from ours, for a recording that begins there: a room
+    /// counts from its start, the tail of a live stream does not begin at 0.
+    pub(super) fn new(timeline: &Timeline, offset: Offset, start_us: i64) -> Self {
         let speed = f64::from(timeline.speed_permille) / 1000.0;
         Self {
-            position_us: timeline.position_us,
+            position_us: timeline.position_us.saturating_add(start_us),
             anchor: timeline.anchor_us - offset,
             rate: if timeline.going == Going::Playing { speed } else { 0.0 },
         }
@@ -88,9 +89,10 @@ impl Follow {
     }
 
     /// Where to stand until the node's clock is known.
-    pub(super) fn begins(&self) -> Course {
+    pub(super) fn begins(&self, reel: &Reel) -> Course {
         let position_us = self.seat.with_room(|room| room.timelines.newest().position_us);
-        Course { position_us: position_us.unwrap_or(0), anchor: now(), rate: 0.0 }
+        let position_us = position_us.unwrap_or(0).saturating_add(reel.start_us());
+        Course { position_us, anchor: now(), rate: 0.0 }
     }
 
     fn next(&self, node_now: Stamp) -> Option<Timeline> {
@@ -124,7 +126,7 @@ impl Follow {
         let Some(clock) = self.peer.clock().filter(|clock| clock.settled) else { return };
         let now = now();
         let Some(timeline) = self.wanted(now + clock.offset) else { return };
-        let course = Course::new(&timeline, clock.offset);
+        let course = Course::new(&timeline, clock.offset, reel.start_us());
         let ends = self.next(now + clock.offset).filter(|next| next.going != Going::Playing);
         if self.timeline.replace(timeline) == Some(timeline) {
             deck.correct(course);
@@ -182,18 +184,19 @@ impl Follow {
         let Some(newest) = self.seat.with_room(|room| room.timelines.newest()) else { return };
         let sought_us = self.sought.filter(|(asked, _)| *asked == newest).map(|(_, us)| us);
         let position_us = sought_us.unwrap_or_else(|| newest.position_us(node_now));
+        let length_us = reel.end_us().saturating_sub(reel.start_us());
         let remote = match command {
             Command::Pause if newest.going == Going::Playing => Remote::Pause,
             Command::Pause => Remote::Play,
             Command::Skip(by_us) => Remote::Seek(position_us.saturating_add(by_us)),
-            Command::Home => Remote::Seek(reel.start_us()),
-            Command::End => Remote::Seek(reel.end_us().saturating_sub(END_US)),
+            Command::Home => Remote::Seek(0),
+            Command::End => Remote::Seek(length_us.saturating_sub(END_US)),
             Command::Faster => Remote::Speed(speed(newest.speed_permille, true)),
             Command::Slower => Remote::Speed(speed(newest.speed_permille, false)),
         };
         let remote = match remote {
             Remote::Seek(us) => {
-                let us = us.min(reel.end_us().saturating_sub(1)).max(reel.start_us());
+                let us = us.min(length_us.saturating_sub(1)).max(0);
                 self.sought = Some((newest, us));
                 Remote::Seek(us)
             }
@@ -225,13 +228,13 @@ mod tests {
         let mut timeline = timeline(1, 6_000_000, Going::Playing);
         timeline.speed_permille = 1500;
         timeline.position_us = 60_000_000;
-        let course = Course::new(&timeline, offset);
+        let course = Course::new(&timeline, offset, 0);
         assert_eq!(course.from(Stamp(0)), Stamp(1_000_000));
         assert_eq!(course.position_us(Stamp(0)), 60_000_000);
         assert_eq!(course.position_us(Stamp(3_000_000)), 63_000_000);
         assert_eq!(course.shows(63_000_000), Stamp(3_000_000));
         timeline.going = Going::Paused;
-        let stands = Course::new(&timeline, offset);
+        let stands = Course::new(&timeline, offset, 0);
         assert!(!stands.goes());
         assert_eq!(stands.position_us(Stamp(i64::MAX)), 60_000_000);
     }
@@ -255,7 +258,7 @@ mod tests {
         let started = now();
         let timeline = |anchor_us: i64| {
             let timeline = timeline(1, anchor_us, Going::Playing);
-            Course::new(&timeline, Offset(0))
+            Course::new(&timeline, Offset(0), 0)
         };
         deck.follow(timeline(started.0), &reel, &meter, &mut Nobody);
         assert!(deck.late_us().is_some_and(|late_us| late_us.abs() <= 1));

@@ -74,6 +74,14 @@ impl Entry {
         Self { source: Source::Node(Box::new(opened)), from: Some(from) }
     }
 
+    /// The name of the stream it is of.
+    pub(super) fn stream(&self) -> Option<String> {
+        match &self.source {
+            Source::Node(opened) => Some(opened.index.description.name.clone()),
+            Source::Own(_) => None,
+        }
+    }
+
     /// It is a movie of the viewer's own.
     pub(super) fn own(local: Arc<Local>) -> Self {
         Self { source: Source::Own(local), from: None }
@@ -110,7 +118,8 @@ pub(super) async fn run(
         show.fetch(&link.ask, now());
         left = left.or_else(|| show.step());
         show.tell();
-        room::tell(config, show.sink, Some(show.deck.position_us()));
+        let position_us = show.deck.position_us().saturating_sub(show.reel.start_us());
+        room::tell(config, show.sink, Some(position_us));
     }
     link.close().await;
     left.unwrap_or(Left::Over)
@@ -143,6 +152,8 @@ struct Show<'a, S> {
     trouble: Trouble,
     connected: bool,
     told: Told,
+    /// It was what is kept of a live stream when it was opened.
+    was_live: bool,
     /// In a room.
     follow: Option<Follow>,
 }
@@ -151,7 +162,8 @@ impl<'a, S: Sink> Show<'a, S> {
     fn new(config: &Config, sink: &'a mut S, index: Index) -> Self {
         let (reel, meter, deck) = (Reel::new(index), Meter::default(), Deck::new(config));
         let (trouble, connected, told) = (Trouble::default(), true, Told::Buffering);
-        Self { sink, reel, meter, deck, trouble, connected, told, follow: None }
+        let was_live = reel.is_live();
+        Self { sink, reel, meter, deck, trouble, connected, told, was_live, follow: None }
     }
 
     /// Begins to play where the viewer wants it.
@@ -174,7 +186,7 @@ impl<'a, S: Sink> Show<'a, S> {
             sink.event(Event::Word(format!("the recording is only {length} long")));
         }
         if let Some(follow) = &self.follow {
-            return deck.follow(follow.begins(), reel, meter, *sink);
+            return deck.follow(follow.begins(reel), reel, meter, *sink);
         }
         deck.present(reel.end_us(), now());
         deck.play_from(reel.start_us().saturating_add(start_us), reel, meter, *sink);
@@ -220,8 +232,9 @@ impl<'a, S: Sink> Show<'a, S> {
         let follows_live = self.connected && self.reel.is_live();
         match self.deck.step(&self.reel, &self.meter, follows_live, self.sink) {
             Step::Goes => None,
-            Step::Over => Some(Left::Over),
-            Step::CaughtUp => {
+            // What was kept is over, for its run is; the stream itself may go on.
+            Step::Over if !self.was_live => Some(Left::Over),
+            Step::Over | Step::CaughtUp => {
                 self.say(Some("live again".into()));
                 Some(Left::ToLive)
             }
