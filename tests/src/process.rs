@@ -54,10 +54,12 @@ pub fn server(args: &[&str]) -> (Process, String) {
     listening("server", args)
 }
 
-/// Starts a relay on a free port of the loopback; its address.
+/// Starts a relay on a free port of the loopback, without a page unless it is asked for one; its
+/// address.
 #[must_use]
 pub fn relay(args: &[&str]) -> (Process, String) {
-    listening("cache-server", args)
+    let page: &[&str] = if args.contains(&"--http") { &[] } else { &["--no-http"] };
+    listening("cache-server", &[args, page].concat())
 }
 
 fn listening(name: &str, args: &[&str]) -> (Process, String) {
