@@ -135,11 +135,12 @@ pub struct Args {
     #[arg(requires = "cache_dir")]
     pub cache_size: u64,
 
-    /// Keep so much of live streams that viewers can go back in them, as 90s, 30m or 2h
+    /// Keep so much of live streams that viewers can go back in them, as 90s, 30m or 2h; they are
+    /// received whether somebody watches or not
     #[arg(long, value_name = "TIME", requires = "cache_dir", value_parser = time)]
     pub dvr: Option<Duration>,
 
-    /// Keep live streams whole: when one ends, it is offered as a recording
+    /// Keep live streams whole, watched or not: when one ends, it is offered as a recording
     #[arg(long, requires = "cache_dir")]
     pub record: bool,
 

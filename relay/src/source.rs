@@ -19,8 +19,10 @@ pub(crate) struct Stream {
     /// What of it can be watched from any point.
     recording: Mutex<Option<Arc<dyn Recording>>>,
     stage: Mutex<Stage>,
-    /// Viewers waiting for a run or watching one.
+    /// Viewers waiting for a run or watching one, and one more where it is kept.
     viewers: watch::Sender<usize>,
+    /// See [`Source::always_wanted`].
+    keeps: AtomicBool,
 }
 
 /// The run that can be joined, or those who wait for one.
@@ -60,12 +62,18 @@ impl Stream {
             recording: Mutex::default(),
             stage: Mutex::default(),
             viewers: watch::Sender::new(0),
+            keeps: AtomicBool::new(false),
         })
+    }
+
+    fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
     }
 
     pub(crate) fn info(&self) -> StreamInfo {
         let facts = lock(&self.facts).clone();
         let running = lock(&self.stage).run.is_some();
+        let people = self.viewers.borrow().saturating_sub(usize::from(self.keeps()));
         StreamInfo {
             name: self.name.clone(),
             title: facts.title,
@@ -75,7 +83,7 @@ impl Stream {
                 (true, _) => StreamState::Running,
                 (false, _) => StreamState::Idle,
             },
-            viewers: u32::try_from(*self.viewers.borrow()).unwrap_or(u32::MAX),
+            viewers: u32::try_from(people).unwrap_or(u32::MAX),
             summary: facts.summary,
             path: facts.path,
             recording: self.recording().and_then(|recording| recording.info()),
@@ -250,6 +258,16 @@ impl Source {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.stream.name
+    }
+
+    /// Where live streams are kept, this one is received whether somebody watches it or not: nobody
+    /// misses what was before.
+    pub(crate) fn always_wanted(&self) {
+        let live = lock(&self.stream.facts).live;
+        if live && self.node.rewind().is_some() && !self.stream.keeps.swap(true, Ordering::Relaxed)
+        {
+            self.stream.viewers.send_modify(|n| *n += 1);
+        }
     }
 
     /// How many want to watch: viewers of the current run and those waiting for one to start.

@@ -61,11 +61,12 @@ pub fn server(args: &[&str]) -> (Process, String) {
     listening("server", args)
 }
 
-/// Starts a relay on a free port of the loopback, without pages unless they are asked for; its address.
+/// Starts a relay on a free port of the loopback, without a page unless it is asked for one; its
+/// address.
 #[must_use]
 pub fn relay(args: &[&str]) -> (Process, String) {
-    let pages: &[&str] = if args.contains(&"--http") { &[] } else { &["--no-http"] };
-    listening("cache-server", &[args, pages].concat())
+    let page: &[&str] = if args.contains(&"--http") { &[] } else { &["--no-http"] };
+    listening("cache-server", &[args, page].concat())
 }
 
 fn listening(name: &str, args: &[&str]) -> (Process, String) {

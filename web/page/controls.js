@@ -54,29 +54,29 @@ function button(name, label, act) {
 /** <player-controls>: draws what {@link Controls#show} says, and calls what it was given. */
 export class Controls extends HTMLElement {
   /** @param {Deeds} deeds */
-  use(deeds) {
-    this.deeds = deeds;
+  constructor(deeds) {
+    super();
     this.play = button("play", "Play (space)", deeds.toggle);
     this.back = button("back", "10 seconds back (left)", () => deeds.skip(-10));
     this.on = button("ahead", "10 seconds ahead (right)", () => deeds.skip(10));
     this.bar = element("input", {
       type: "range", min: "0", max: "1", step: "any", value: "0", className: "bar", "aria-label": "Position",
     });
-    this.bar.addEventListener("input", () => deeds.seek(Number(this.bar?.value)));
+    this.bar.addEventListener("input", () => deeds.seek(Number(this.bar.value)));
     this.time = element("span", { className: "time" });
     this.direct = element("button", { type: "button", className: "live", onclick: deeds.toLive }, "Live");
     this.sound = button("sound", "Mute (m)", deeds.mute);
     this.loud = element("input", {
       type: "range", min: "0", max: "1", step: "0.05", className: "volume", "aria-label": "Volume",
     });
-    this.loud.addEventListener("input", () => deeds.volume(Number(this.loud?.value)));
+    this.loud.addEventListener("input", () => deeds.volume(Number(this.loud.value)));
     this.fast = element("select", { title: "Speed", "aria-label": "Speed" },
       ...SPEEDS.map((speed) => element("option", { value: String(speed), selected: speed === 1 }, `${speed}×`)));
-    this.fast.addEventListener("change", () => deeds.speed(Number(this.fast?.value)));
+    this.fast.addEventListener("change", () => deeds.speed(Number(this.fast.value)));
     const rest = [button("facts", "Figures (i)", deeds.facts)];
     if (document.pictureInPictureEnabled) rest.push(button("window", "Picture in picture (p)", deeds.float));
     rest.push(button("full", "Full screen (f)", deeds.full));
-    this.replaceChildren(
+    this.append(
       this.bar,
       element("div", { className: "row" }, this.play, this.back, this.on, this.direct, this.time,
         element("span", { className: "space" }), this.sound, this.loud, this.fast, ...rest),
@@ -92,24 +92,20 @@ export class Controls extends HTMLElement {
   show(now) {
     this.look(this.play, now.paused ? "play" : "pause", now.paused ? "Play (space)" : "Pause (space)");
     this.look(this.sound, now.muted ? "silent" : "sound", now.muted ? "Unmute (m)" : "Mute (m)");
-    if (this.loud && document.activeElement !== this.loud) this.loud.value = String(now.muted ? 0 : now.volume);
-    const seekable = now.canSeek;
-    for (const part of [this.bar, this.back, this.on]) if (part) part.hidden = !seekable;
-    if (this.fast) this.fast.hidden = now.live;
-    if (this.direct) {
-      this.direct.hidden = !now.canBeLive;
-      this.direct.classList.toggle("on", now.live);
-      this.direct.setAttribute("aria-pressed", String(now.live));
-    }
-    if (seekable) this.place(now);
+    if (document.activeElement !== this.loud) this.loud.value = String(now.muted ? 0 : now.volume);
+    for (const part of [this.bar, this.back, this.on]) part.hidden = !now.canSeek;
+    this.fast.hidden = now.live;
+    this.direct.hidden = !now.canBeLive;
+    this.direct.classList.toggle("on", now.live);
+    this.direct.setAttribute("aria-pressed", String(now.live));
+    if (now.canSeek) this.place(now);
     const time = now.live ? "" : `${clock(now.at)} / ${clock(now.end)}`;
-    if (this.time && this.time.textContent !== time) this.time.textContent = time;
+    if (this.time.textContent !== time) this.time.textContent = time;
   }
 
   /** @param {{ at: number, start: number, end: number, ahead: number, live: boolean }} now */
   place(now) {
     const { bar } = this;
-    if (!bar) return;
     bar.min = String(now.start);
     bar.max = String(now.end);
     const at = now.live ? now.end : now.at;
@@ -120,9 +116,9 @@ export class Controls extends HTMLElement {
     bar.style.setProperty("--here", part(Math.min(now.end, at + now.ahead)));
   }
 
-  /** @param {HTMLButtonElement | undefined} button @param {keyof typeof SIGNS} name @param {string} label */
+  /** @param {HTMLButtonElement} button @param {keyof typeof SIGNS} name @param {string} label */
   look(button, name, label) {
-    if (!button || button.title === label) return;
+    if (button.title === label) return;
     button.title = label;
     button.setAttribute("aria-label", label);
     button.replaceChildren(sign(name));
@@ -133,7 +129,7 @@ customElements.define("player-controls", Controls);
 
 /**
  * What a key does; false if nothing.
- * @param {KeyboardEvent} event @param {Deeds} deeds @param {{ live: boolean, end: number, start: number, speed: number, volume: number }} now
+ * @param {KeyboardEvent} event @param {Deeds} deeds @param {{ end: number, start: number, speed: number, volume: number }} now
  */
 export function pressed(event, deeds, now) {
   const target = /** @type {HTMLElement} */ (event.target);

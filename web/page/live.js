@@ -31,9 +31,16 @@ export class LivePlayer extends EventTarget {
     this.bytes = 0;
     this.jumps = 0;
     this.stalls = 0;
+    /** @type {Record<string, any> | undefined} */
+    this.description = undefined;
+    /** @type {Buffer | undefined} */
+    this.buffer = undefined;
+    /** @type {Pictures | undefined} */
+    this.pictures = undefined;
     /** Added to media time to get the time of capture on the node's clock, microseconds. */
     this.captured = 0;
-    /** Page's time at which media time 0 is shown where there is no sound, seconds. */
+    /** Page's time at which media time 0 is shown where there is no sound, seconds.
+     * @type {number | undefined} */
     this.zero = undefined;
     this.onwaiting = () => this.dry();
     this.onplaying = () => this.say("");

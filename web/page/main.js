@@ -13,9 +13,10 @@ async function go() {
   const name = new URLSearchParams(location.search).get("watch");
   if (name === null) {
     document.title = "instep";
-    page = /** @type {CataloguePage} */ (document.createElement("catalogue-page"));
-    main.replaceChildren(page);
-    page.open();
+    const catalogue = new CataloguePage();
+    page = catalogue;
+    main.replaceChildren(catalogue);
+    catalogue.open();
   } else {
     await watch(name);
   }
@@ -29,9 +30,10 @@ async function watch(name) {
     const info = streams.find((/** @type {{ name: string }} */ stream) => stream.name === name);
     if (!info) throw new Error(`There is no “${name}” here.`);
     document.title = `${info.title || name} - instep`;
-    page = /** @type {WatchPage} */ (document.createElement("watch-page"));
-    main.replaceChildren(page);
-    page.open(info);
+    const watching = new WatchPage(info);
+    page = watching;
+    main.replaceChildren(watching);
+    watching.open();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     main.replaceChildren(element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
@@ -64,6 +66,9 @@ function colour(which) {
 
 const kept = localStorage.getItem("theme");
 colour(kept === "light" || kept === "dark" ? kept : "auto");
-theme.onclick = () => colour(NEXT[/** @type {keyof typeof NEXT} */ (document.documentElement.dataset.theme)]);
+theme.onclick = () => {
+  const now = /** @type {keyof typeof NEXT} */ (document.documentElement.dataset.theme);
+  colour(/** @type {keyof typeof NEXT} */ (NEXT[now]));
+};
 
 void go();

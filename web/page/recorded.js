@@ -28,6 +28,20 @@ export class RecordedPlayer extends EventTarget {
     this.attempt = 0;
     /** Segments that are here, by number. @type {Set<number>} */
     this.here = new Set();
+    /** @type {import("./text.js").Facts | undefined} */
+    this.facts = undefined;
+    /** @type {Buffer | undefined} */
+    this.buffer = undefined;
+    /** @type {Pictures | undefined} */
+    this.pictures = undefined;
+    /** Where it stood at a moment of the page's clock, where there is no sound: seconds, milliseconds. */
+    this.stood = 0;
+    /** @type {number | undefined} */
+    this.since = undefined;
+    /** Whether it plays without waiting. */
+    this.flowing = false;
+    this.looked = 0;
+    this.growing = false;
     /** @type {AbortController | undefined} */
     this.fetching = undefined;
     this.onwaiting = () => {
@@ -86,6 +100,7 @@ export class RecordedPlayer extends EventTarget {
   /** @param {number} at */
   async start(at) {
     const { facts } = this;
+    if (!facts) return;
     this.release();
     this.here.clear();
     this.video.hidden = facts.pictures_apart;
@@ -138,7 +153,7 @@ export class RecordedPlayer extends EventTarget {
     }
   }
 
-  /** @param {Record<string, any>} facts @param {number} index @param {AbortSignal} signal */
+  /** @param {import("./text.js").Facts} facts @param {number} index @param {AbortSignal} signal */
   async take(facts, index, signal) {
     const number = facts.first + index;
     if (facts.pictures_apart) {
@@ -167,11 +182,12 @@ export class RecordedPlayer extends EventTarget {
     }
   }
 
-  /** Where it is, seconds. */
+  /** Where it is, seconds.
+   * @returns {number} */
   position() {
     if (this.buffer) return this.video.currentTime;
-    if (this.since === undefined) return this.stood ?? 0;
-    return (this.stood ?? 0) + ((performance.now() - this.since) / 1000) * this.video.playbackRate;
+    if (this.since === undefined) return this.stood;
+    return this.stood + ((performance.now() - this.since) / 1000) * this.video.playbackRate;
   }
 
   /** @param {number} at seconds */
@@ -237,7 +253,7 @@ export class RecordedPlayer extends EventTarget {
   async grow() {
     const { facts } = this;
     if (!facts || facts.finished || this.growing || this.closed) return;
-    if (performance.now() - (this.looked ?? 0) < GROWS) return;
+    if (performance.now() - this.looked < GROWS) return;
     this.looked = performance.now();
     this.growing = true;
     try {

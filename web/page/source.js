@@ -7,7 +7,8 @@ const BEHIND = 20;
 const WAITING = 32 << 20;
 
 // Safari on the phone has this one alone.
-const Source = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
+/** @type {typeof MediaSource | undefined} */
+const Source = /** @type {any} */ (globalThis).ManagedMediaSource ?? globalThis.MediaSource;
 
 /** @param {string} mime */
 export function canPlay(mime) {
@@ -20,6 +21,7 @@ export class Buffer extends EventTarget {
   constructor(video, mime, duration) {
     super();
     this.video = video;
+    if (!Source) throw new Error("this browser plays no streams");
     this.source = new Source();
     /** @type {(Uint8Array | [number, number])[]} */
     this.queue = [];
@@ -27,6 +29,7 @@ export class Buffer extends EventTarget {
     /** @type {SourceBuffer | undefined} */
     this.buffer = undefined;
     this.closed = false;
+    this.finished = false;
     video.disableRemotePlayback = true;
     this.address = URL.createObjectURL(this.source);
     video.src = this.address;
@@ -38,18 +41,18 @@ export class Buffer extends EventTarget {
     if (this.closed) return;
     URL.revokeObjectURL(this.address);
     try {
-      this.buffer = this.source.addSourceBuffer(mime);
+      const buffer = this.source.addSourceBuffer(mime);
       this.source.duration = duration;
+      buffer.addEventListener("updateend", () => {
+        this.dispatchEvent(new Event("appended"));
+        this.step();
+      });
+      buffer.addEventListener("error", () => this.fail("the stream cannot be decoded"));
+      this.buffer = buffer;
+      this.step();
     } catch (error) {
       this.fail(`this browser does not play ${mime} (${error})`);
-      return;
     }
-    this.buffer.addEventListener("updateend", () => {
-      this.dispatchEvent(new Event("appended"));
-      this.step();
-    });
-    this.buffer.addEventListener("error", () => this.fail("the stream cannot be decoded"));
-    this.step();
   }
 
   /** @param {Uint8Array} bytes */

@@ -1,6 +1,20 @@
 // Elements and numbers for people. Names and titles come from elsewhere: they only ever become text.
 
 /**
+ * A line of the catalogue, /streams.json.
+ * @typedef {{ name: string, title: string, live: boolean, state: "idle" | "running" | "held",
+ *   viewers: number, summary: string, links: string[],
+ *   recording: { seconds: number, bytes: number, growing: boolean, poster: boolean } | null }} Info
+ */
+
+/**
+ * What is in a recording, /movies/NAME.json.
+ * @typedef {{ id: string, title: string, summary: string, mime: string, pictures_apart: boolean,
+ *   width: number, height: number, finished: boolean, first: number, starts: number[],
+ *   end: number }} Facts
+ */
+
+/**
  * Makes an element. Properties are set as properties, those with a dash as attributes; children that
  * are strings become text.
  * @template {keyof HTMLElementTagNameMap} K

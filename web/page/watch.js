@@ -9,67 +9,82 @@ const REST = 3_000;
 
 /** <watch-page>: a stream's picture, its sound, and what can be done with them. */
 export class WatchPage extends HTMLElement {
-  /** @param {Record<string, any>} info a line of the catalogue */
-  open(info) {
+  video = element("video", { playsInline: true, autoplay: false });
+  canvas = element("canvas", { hidden: true, "aria-label": "The stream's picture" });
+  word = element("p", { className: "word", role: "status" });
+  figures = element("dl", { className: "figures", hidden: true });
+  unmute = element("button", { type: "button", className: "unmute", hidden: true,
+    onclick: () => this.deeds().mute() }, "Tap for sound");
+  controls = new Controls(this.deeds());
+  stage = element("div", { className: "stage" }, this.video, this.canvas, this.word, this.unmute, this.figures, this.controls);
+  playing = true;
+  speed = 1;
+  /** Pictures that were shown: in all, since a moment, how many a second; the first one's moment. */
+  pictures = { total: 0, shown: 0, since: performance.now(), rate: 0, first: 0 };
+  last = { bytes: 0, at: performance.now(), rate: 0 };
+  measured = Number.NEGATIVE_INFINITY;
+  /** From capture to presentation, milliseconds. @type {number | undefined} */
+  delay = undefined;
+  /** What of a live stream can be watched from earlier. @type {import("./text.js").Facts | undefined} */
+  past = undefined;
+
+  /** @param {import("./text.js").Info} info */
+  constructor(info) {
+    super();
     this.info = info;
-    this.playing = true;
-    this.speed = 1;
-    this.measured = 0;
-    this.pictures = { shown: 0, since: performance.now(), rate: 0, first: 0 };
-    this.last = { bytes: 0, at: performance.now(), rate: 0 };
-    this.build();
-    this.begin(info.live);
+    this.player = this.begin(info.live);
     this.keys = (/** @type {KeyboardEvent} */ event) => {
-      if (pressed(event, this.deeds(), { ...this.bounds(), live: this.player.live, speed: this.speed, volume: this.video.volume })) {
-        event.preventDefault();
-        this.wake();
-      }
+      const now = { ...this.bounds(), speed: this.speed, volume: this.video.volume };
+      if (!pressed(event, this.deeds(), now)) return;
+      event.preventDefault();
+      this.wake();
     };
+  }
+
+  open() {
+    this.build();
     document.addEventListener("keydown", this.keys);
     this.timer = setInterval(() => this.refresh(), 200);
   }
 
   build() {
-    this.video = element("video", { playsInline: true, autoplay: false });
-    this.canvas = element("canvas", { hidden: true });
-    this.canvas.setAttribute("aria-label", "The stream's picture");
-    this.word = element("p", { className: "word", role: "status" });
-    this.figures = element("dl", { className: "figures", hidden: true });
-    this.unmute = element("button", { type: "button", className: "unmute", hidden: true,
-      onclick: () => this.deeds().mute() }, "Tap for sound");
-    this.controls = /** @type {Controls} */ (document.createElement("player-controls"));
-    this.controls.use(this.deeds());
-    this.stage = element("div", { className: "stage" }, this.video, this.canvas, this.word, this.unmute, this.figures, this.controls);
     this.stage.addEventListener("pointermove", () => this.wake());
     this.stage.addEventListener("focusin", () => this.wake());
     for (const picture of [this.video, this.canvas]) {
       picture.addEventListener("click", () => this.touched());
       picture.addEventListener("dblclick", () => this.deeds().full());
     }
-    const title = this.info.title || this.info.name;
-    const links = this.info.links.map((/** @type {string} */ link) =>
-      element("a", { href: link }, `${link.startsWith("/movies") && this.info.live ? "recorded " : ""}${link.slice(link.lastIndexOf("."))}`));
+    const { title, name, summary, links, live } = this.info;
+    const label = (/** @type {string} */ link) =>
+      `${live && link.startsWith("/movies") ? "recorded " : ""}${link.slice(link.lastIndexOf("."))}`;
     this.replaceChildren(
       this.stage,
       element("div", { className: "about" },
-        element("h1", {}, title),
-        element("p", { className: "quiet" }, this.info.summary),
-        element("p", { className: "quiet links" }, "For other programs: ", ...links)),
+        element("h1", {}, title || name),
+        element("p", { className: "quiet" }, summary),
+        element("p", { className: "quiet links" }, "For other programs: ",
+          ...links.map((link) => element("a", { href: link }, label(link))))),
     );
     this.count();
     this.wake();
   }
 
-  /** Starts the player: live, or from a place of the recording.
+  /** Another player: live, or from a place of the recording.
    * @param {boolean} live @param {number} [at] seconds */
   begin(live, at = 0) {
-    this.player?.close();
     const { name } = this.info;
-    this.player = live ? new LivePlayer(name, this.video, this.canvas)
+    const player = live ? new LivePlayer(name, this.video, this.canvas)
       : new RecordedPlayer(name, this.video, this.canvas, at);
-    this.player.addEventListener("state", (event) => this.say(/** @type {CustomEvent} */ (event).detail));
-    this.player.addEventListener("described", () => this.described());
-    if (live) void this.measure();
+    player.addEventListener("state", (event) => this.say(/** @type {CustomEvent} */ (event).detail));
+    player.addEventListener("described", () => this.described());
+    return player;
+  }
+
+  /** Goes over to another player.
+   * @param {boolean} live @param {number} [at] seconds */
+  change(live, at) {
+    this.player.close();
+    this.player = this.begin(live, at);
   }
 
   /** Whether and how far back a live stream can be watched: that may begin while it is. */
@@ -127,7 +142,7 @@ export class WatchPage extends HTMLElement {
       skip: (by) => this.seek(this.at() + by),
       seek: (to) => this.seek(to),
       toLive: () => {
-        if (this.info.live && !this.player.live) this.begin(true);
+        if (this.info.live && !this.player.live) this.change(true);
         this.refresh();
         void this.start();
       },
@@ -144,13 +159,13 @@ export class WatchPage extends HTMLElement {
         if (this.player.live) return;
         this.speed = to;
         this.video.playbackRate = to;
-        if (this.controls.fast) this.controls.fast.value = String(to);
+        this.controls.fast.value = String(to);
       },
       full: () => {
         if (document.fullscreenElement) void document.exitFullscreen();
         else if (this.stage.requestFullscreen) void this.stage.requestFullscreen();
         // Phones of one maker know it for videos alone.
-        else this.video.webkitEnterFullscreen?.();
+        else /** @type {any} */ (this.video).webkitEnterFullscreen?.();
       },
       float: () => {
         if (document.pictureInPictureElement) void document.exitPictureInPicture();
@@ -167,17 +182,17 @@ export class WatchPage extends HTMLElement {
     const { start, end } = this.bounds();
     if (!this.info.recording) return;
     const place = Math.max(start, Math.min(to, end));
-    if (this.player.live) this.begin(false, place);
-    else this.player.seek(place);
+    if (this.player instanceof RecordedPlayer) this.player.seek(place);
+    else this.change(false, place);
     this.refresh();
   }
 
   at() {
-    return this.player.live ? this.bounds().end : this.player.position();
+    return this.player instanceof RecordedPlayer ? this.player.position() : this.bounds().end;
   }
 
   bounds() {
-    const facts = this.player.facts ?? this.past;
+    const facts = this.player instanceof RecordedPlayer ? this.player.facts : this.past;
     return { start: facts?.starts[0] ?? 0, end: facts?.end ?? 0 };
   }
 
@@ -217,8 +232,7 @@ export class WatchPage extends HTMLElement {
       this.dataset.first = String(Math.round(this.pictures.first));
     }
     this.pictures.shown += 1;
-    this.pictures.at = at;
-    const delay = this.player.live ? this.player.delay?.(at) : undefined;
+    const delay = this.player instanceof LivePlayer ? this.player.delay(at) : undefined;
     if (delay !== undefined) this.delay = delay;
     if (this.word.textContent) this.say("");
   }
@@ -235,10 +249,10 @@ export class WatchPage extends HTMLElement {
     if (now - this.last.at > 1000) {
       this.last = { at: now, bytes: player.bytes, rate: ((player.bytes - this.last.bytes) * 8000) / (now - this.last.at) };
       this.pictures.rate = (this.pictures.shown * 1000) / (now - this.pictures.since);
-      [this.pictures.total, this.pictures.shown, this.pictures.since] = [(this.pictures.total ?? 0) + this.pictures.shown, 0, now];
+      [this.pictures.total, this.pictures.shown, this.pictures.since] = [this.pictures.total + this.pictures.shown, 0, now];
     }
     if (!this.figures.hidden) this.figure();
-    this.dataset.pictures = String((this.pictures.total ?? 0) + this.pictures.shown);
+    this.dataset.pictures = String(this.pictures.total + this.pictures.shown);
     this.dataset.delay = this.delay === undefined ? "" : String(Math.round(this.delay));
     this.dataset.stalls = String(player.stalls);
   }
@@ -262,10 +276,10 @@ export class WatchPage extends HTMLElement {
   }
 
   close() {
-    this.player?.close();
+    this.player.close();
     clearInterval(this.timer);
     clearTimeout(this.rest);
-    if (this.keys) document.removeEventListener("keydown", this.keys);
+    document.removeEventListener("keydown", this.keys);
   }
 }
 

@@ -71,6 +71,7 @@ async fn publish(node: &Node, peer: &mut Peer) -> Result<(), End> {
             (source, Receiver::new(Restamp::fixed()))
         }
     };
+    source.always_wanted();
     tracing::info!("{}: publishes '{}'", peer.name, info.name);
     let end = loop {
         let served = tokio::select! {

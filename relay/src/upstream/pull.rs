@@ -205,6 +205,7 @@ impl Streams {
         match added {
             Ok(source) => {
                 let source = Arc::new(source);
+                source.always_wanted();
                 let task = self.pull(&source, &remote, &info.name);
                 let pulled = Pulled { source, task, remote, missing_since: None };
                 self.pulled.insert(info.name, pulled);
