@@ -1,5 +1,6 @@
 //! A stream in the making: its entry in the catalogue and the runs that are written under it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use proto::stream::{StreamState, Track};
