@@ -50,7 +50,8 @@ pub enum Error {
     },
     /// Another process writes there.
     #[error(
-        "the cache folder {0} is in use by another cache-server; give each its own --cache-dir"
+        "the cache folder {0} is in use by a running cache-server: end that first, or name another \
+         folder with --cache-dir"
     )]
     InUse(PathBuf),
 }

@@ -132,9 +132,13 @@ pub(super) async fn explain(config: &Config, error: ConnError, recorded: bool) -
     let offered = offered.ok().and_then(Result::ok).unwrap_or_default();
     let address = config.address.clone();
     let is_there = |name: &String| offered.iter().any(|stream| stream.name == *name);
+    let meant = match (&config.stream, offered.as_slice()) {
+        (None, [only]) => Some(only.name.clone()),
+        (named, _) => named.clone(),
+    };
     if code == CloseCode::AmbiguousStream {
         SessionError::Ambiguous { address, offered }
-    } else if recorded && let Some(stream) = config.stream.clone().filter(is_there) {
+    } else if recorded && let Some(stream) = meant.filter(is_there) {
         SessionError::NotRecorded { address, stream }
     } else {
         SessionError::NoSuchStream { address, stream: config.stream.clone(), offered }
