@@ -185,6 +185,10 @@ fn a_live_stream_is_shown_by_all_with_the_delay_of_the_slowest() {
     let file = |name: &str| folder.path().join(name);
     let (_server, origin) = server(&["--test-pattern", "--size", "320x180"]);
     let (_relay, address) = relay(&["--origin", &origin]);
+    eventually("the pattern is relayed", || {
+        let (_, said) = start("client", &["--connect", &address, "--list", "--json"]).end();
+        said.iter().any(|line| line.contains("\"pattern\"")).then_some(())
+    });
     let join = |args: &[&str], stats: &Path| {
         let mut command = command("client");
         command.args(["--connect", &address, "--headless", "--json", "--no-audio", "--stats"]);
