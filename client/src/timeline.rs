@@ -22,6 +22,9 @@ const WINDOW_S: i64 = 30;
 const MOST_GROWTH_US: i64 = 2_000_000;
 /// How fast the delay shrinks: 3 ms a second, within what the sound can catch up with unheard.
 const SHRINK: f64 = 0.003;
+/// Farther behind the others of a room than this it is better to leave out a moment than to be late for
+/// half a minute, microseconds. A room takes smaller steps down, which all make slowly and together.
+const ROOM_JUMP_US: f64 = 120_000.0;
 /// Fastest change of a run's base: 500 ppm, as the clock filter's.
 const SLEW: f64 = 500e-6;
 /// A base that is off by more than this is another base, microseconds.
@@ -164,6 +167,8 @@ pub struct Timeline {
     wanted_us: i64,
     delay_us: f64,
     updated: Option<Stamp>,
+    /// The delay is a room's.
+    in_room: bool,
     base: Option<Base>,
     joined: Stamp,
     needs: VecDeque<Need>,
@@ -196,6 +201,7 @@ impl Timeline {
             wanted_us,
             delay_us: wanted_us as f64,
             updated: None,
+            in_room: false,
             base: None,
             joined: Stamp(i64::MIN),
             needs: VecDeque::new(),
@@ -305,8 +311,10 @@ impl Timeline {
         self.schedule.needs_us.store(needs_us, Ordering::Relaxed);
         let room_us = self.schedule.room_delay_us.load(Ordering::Relaxed);
         let target = if room_us > 0 { room_us } else { needs_us } as f64;
+        let enters = room_us > 0 && !std::mem::replace(&mut self.in_room, room_us > 0);
+        let apart = room_us > 0 && self.delay_us - target > ROOM_JUMP_US;
         let elapsed = self.updated.map_or(0, |last| now.us_since(last).max(0)) as f64;
-        self.delay_us = if target > self.delay_us {
+        self.delay_us = if enters || apart || target > self.delay_us {
             target
         } else {
             target.max(self.delay_us - SHRINK * elapsed)
@@ -416,9 +424,22 @@ mod tests {
         assert_eq!(timeline.schedule.delay_us(), 700 * MS);
         assert_eq!(timeline.schedule.needs_us(), 400 * MS + DECODE_US);
         assert_eq!(timeline.schedule.ahead_us(), 300 * MS);
+        // A step down, which all make slowly and together; then one that leaves it far behind.
+        timeline.schedule.set_room_delay_us(600 * MS);
+        let steps = simulate(&mut timeline, 10 * S, 60 * S, |_| 20 * MS);
+        assert!(steps[0].1 > 690 * MS && steps.iter().any(|(_, delay)| *delay == 600 * MS));
         timeline.schedule.set_room_delay_us(300 * MS);
-        simulate(&mut timeline, 10 * S, 400 * S, |_| 20 * MS);
-        assert_eq!(timeline.schedule.delay_us(), 300 * MS);
+        let steps = simulate(&mut timeline, 60 * S, 61 * S, |_| 20 * MS);
+        assert_eq!(steps[0].1, 300 * MS);
+    }
+
+    #[test]
+    fn who_enters_a_room_has_its_delay_at_once() {
+        let mut timeline = timeline(400);
+        simulate(&mut timeline, 0, 5 * S, |_| 20 * MS);
+        timeline.schedule.set_room_delay_us(350 * MS);
+        let steps = simulate(&mut timeline, 5 * S, 6 * S, |_| 20 * MS);
+        assert_eq!(steps[0].1, 350 * MS);
     }
 
     #[test]

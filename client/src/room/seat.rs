@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use proto::Message;
-use proto::room::{CreateRoom, EnterRoom, Knock, Line, Report, What, Words};
+use proto::room::{CreateRoom, EnterRoom, Knock, Line, Report, RoomAct, What, Words};
 use proto::time::Stamp;
 use tokio::sync::{mpsc, watch};
 
@@ -57,6 +57,8 @@ struct State {
     standing: Standing,
     /// Entering was asked for, and the answer is not here.
     entering: bool,
+    /// One has asked to close the room.
+    closes: bool,
     room: Option<Room>,
     /// What is to be shown, wherever the film is.
     words: VecDeque<String>,
@@ -81,7 +83,14 @@ impl Seat {
             errand,
             passphrase,
             key: key.map_or_else(OnceLock::new, OnceLock::from),
-            state: Mutex::new(State { standing, entering: false, room, words, report: None }),
+            state: Mutex::new(State {
+                standing,
+                entering: false,
+                closes: false,
+                room,
+                words,
+                report: None,
+            }),
             changed: watch::Sender::new(0),
             say,
             outbox: tokio::sync::Mutex::new(outbox),
@@ -97,7 +106,11 @@ impl Seat {
     /// What is said first on a connection. What waited to be said on the last one is void.
     pub(crate) async fn hello(&self) -> Message {
         let mut outbox = self.outbox.lock().await;
-        while outbox.try_recv().is_ok() {}
+        let stale: Vec<Message> = std::iter::from_fn(|| outbox.try_recv().ok()).collect();
+        if stale.iter().any(|message| matches!(message, Message::Say(_))) {
+            let words = "what you said while the connection was lost did not arrive: say it again";
+            self.lock().say(words.to_owned());
+        }
         let mut state = self.lock();
         state.entering = true;
         match (&state.room, &self.errand) {
@@ -144,6 +157,7 @@ impl Seat {
 
     /// Says something to the node; false where there is no connection to say it on.
     pub fn say(&self, message: Message) -> bool {
+        self.lock().closes |= matches!(message, Message::RoomAct(RoomAct::Close));
         self.say.try_send(message).is_ok()
     }
 
@@ -251,9 +265,14 @@ impl State {
             Message::Refused(refused) if std::mem::take(&mut self.entering) => {
                 self.standing = Standing::Gone(Some(refused.reason));
             }
-            Message::Refused(refused) => self.say(refused.reason),
+            Message::Refused(refused) => {
+                self.closes = false;
+                self.say(refused.reason);
+            }
             Message::LeftRoom(left) => {
-                self.standing = Standing::Gone(Some(left.reason).filter(|why| !why.is_empty()));
+                // Who closes a room has what it wanted.
+                let asked_for = self.closes || left.reason.is_empty();
+                self.standing = Standing::Gone((!asked_for).then_some(left.reason));
             }
             other => self.hear_inside(other, now),
         }
@@ -330,6 +349,11 @@ mod tests {
         let again = EnterRoom { pin: None, token: Some(room().token), ..enter() };
         assert_eq!(seat.hello().await, Message::EnterRoom(again));
         assert!(seat.outbox.lock().await.is_empty(), "what was meant for the last connection");
+        assert_eq!(seat.due(None), [""; 0], "nobody misses a goodbye");
+        let words = Words::Plain("look at that".into());
+        assert!(seat.say(Message::Say(proto::room::Say { position_us: 0, words })));
+        seat.hello().await;
+        assert!(seat.due(None).iter().any(|words| words.contains("did not arrive")));
     }
 
     #[tokio::test]
@@ -344,6 +368,15 @@ mod tests {
             Stamp(0),
         );
         assert_eq!(seat.standing(), Standing::Gone(Some("kicked".into())));
+
+        // Who closes a room is not told that it failed.
+        let seat = Seat::new(Errand::Enter(enter()));
+        assert!(seat.say(Message::RoomAct(RoomAct::Close)));
+        seat.hear(
+            Message::LeftRoom(LeftRoom { for_good: true, reason: "Ben closed the room".into() }),
+            Stamp(0),
+        );
+        assert_eq!(seat.standing(), Standing::Gone(None));
 
         let seat = Seat::new(Errand::Enter(enter()));
         seat.hello().await;
