@@ -407,6 +407,31 @@ async fn viewers_go_back_in_a_live_stream_while_others_stay_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_received_though_nobody_watches_and_only_then() {
+    for (keeps, wanted) in [(Some(Duration::from_secs(3_600)), 1), (None, 0)] {
+        let origin = Running::start(Limits::default(), None).await;
+        let live = origin.node.add_stream("tape", "", true).expect("stream");
+        let mut writer = live.start(tracks(), None).expect("run");
+        let rewind = keeps.map(|length| relay::Rewind { length, record: false });
+        let relay = Running::start_with(Limits::default(), rewind).await;
+        let (node, address) = (relay.node.clone(), origin.address.clone());
+        tokio::spawn(async move { node.pull(&address).await });
+        common::eventually("the origin's stream", || !relay.node.catalogue().is_empty()).await;
+        let there = || relay.node.catalogue()[0].clone();
+        let mut written = 0;
+        // Long enough for either to show: some of it is kept, or much was written and none.
+        while there().recording.is_none_or(|r| r.duration_us < 800_000) && written < 100 {
+            common::append_gops(&mut writer, written * 10, 1, 200);
+            written += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(there().recording.is_some(), keeps.is_some());
+        assert_eq!(*live.viewers().borrow(), wanted, "whom the origin serves");
+        assert_eq!(there().viewers, 0, "nobody watches");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_lies_too_far_back_goes() {
     let node = node_with_tail(Duration::from_secs(10), false).await;
     let source = node.node.add_stream("tape", "", true).expect("stream");
