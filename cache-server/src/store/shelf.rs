@@ -1,7 +1,7 @@
 //! The folder of one recording: its index, its segments, and what it is called where.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -251,7 +251,10 @@ impl Shelf {
         about.insert(0, news);
         about.truncate(NAMES);
         let beside = self.folder.join(format!("unfinished-{}-about", std::process::id()));
-        fs::write(&beside, serde_json::to_vec_pretty(&about)?)?;
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(&about)?)?;
+        // A name without what it stands for would outlive a power cut.
+        file.sync_data()?;
         fs::rename(beside, self.folder.join("about.json"))
     }
 }
