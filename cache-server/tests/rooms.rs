@@ -38,6 +38,24 @@ async fn a_pause_is_with_both_before_it_takes_effect() {
 }
 
 #[tokio::test]
+async fn a_video_that_is_elsewhere_is_watched_by_its_remote_alone() {
+    let relay = Relay::start().await;
+    let mut ana = Member::dial(&relay).await;
+    let mut video = create("Ana");
+    video.stream = Some("youtube:no number".to_owned());
+    let refused = ana.refused(Message::CreateRoom(video.clone())).await;
+    assert_eq!(refused.why, Refusal::NoSuchStream);
+    video.stream = Some("youtube:a-b_c1234Z9".to_owned());
+    let entered = ana.enters(Message::CreateRoom(video)).await;
+    assert_eq!(entered.stream, "youtube:a-b_c1234Z9");
+    ana.report(true).await;
+    ana.timeline(|timeline| timeline.going == Going::Playing).await;
+    ana.write(Message::Remote(Remote::Seek(3_600_000_000))).await;
+    let sought = ana.timeline(|timeline| timeline.position_us == 3_600_000_000).await;
+    assert_eq!(sought.going, Going::Waiting);
+}
+
+#[tokio::test]
 async fn lines_come_to_all_in_one_order() {
     let relay = Relay::start().await;
     let mut ana = Member::dial(&relay).await;

@@ -102,6 +102,23 @@ async fn who_is_not_let_in_is_told_why() {
 }
 
 #[tokio::test]
+async fn a_room_that_plays_in_a_browser_alone_is_left_with_a_sentence() {
+    let node = film();
+    let seat = Arc::new(Seat::new(Errand::Enter(ben())));
+    let viewer = watch_as(&node, None, Some(seat)).await;
+    node.hears().await;
+    let Message::Entered(mut entered) = entered(timeline(1, 0, 0, Going::Waiting)) else {
+        unreachable!()
+    };
+    entered.stream = "youtube:a-b_c1234Z9".into();
+    node.tells(Message::Entered(entered));
+    assert_eq!(node.hears().await, Message::LeaveRoom);
+    node.tells(Message::LeftRoom(LeftRoom { for_good: false, reason: String::new() }));
+    let outcome = viewer.outcome.await.expect("does not panic");
+    assert!(matches!(outcome, Err(SessionError::Room(why)) if why.contains("in a browser")));
+}
+
+#[tokio::test]
 async fn what_is_said_is_heard_and_who_is_sent_out_leaves() {
     let node = film();
     let (mut viewer, seat) = inside(&node, 60_000_000).await;

@@ -6,6 +6,7 @@
 //! stream    what a stream is: its name, tracks, codecs, picture and sound
 //! recording index, segments and digests of what can be watched from any point
 //! room      watching together: timeline, members, chat
+//! elsewhere films that a room watches and no node has
 //! packet    one coded frame of one track, with its times
 //! close     why a connection ended: stable numbers and a sentence
 //! limits    every bound of the wire, in one place
@@ -25,6 +26,7 @@ pub mod close;
 pub mod conn;
 #[cfg(feature = "conn")]
 pub mod dial;
+pub mod elsewhere;
 pub mod frame;
 pub mod limits;
 pub mod message;

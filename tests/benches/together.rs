@@ -7,7 +7,8 @@
 //! `five`, each for `LENGTH` seconds (600); `pause` (how far apart a pause is heard), `join` (from the start of
 //! the program to being in step). With `BEHIND` (put before the last viewer's command, such as
 //! `ip netns exec far`) and `HOST` (the address it reaches this machine by) `pair` is measured over a
-//! network. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
+//! network. With `KEEP` (a folder) what `pair` and `five` measure is kept there, and what each viewer
+//! says of itself, for `scripts/plot-sync`. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +19,7 @@ use proto::conn::now;
 use proto::dial::dial;
 use proto::message::Ping;
 use proto::room::{EnterRoom, Remote, Report, RoomCode};
+use proto::time::Stamp;
 use proto::{Message, Role};
 use tests::display::Display;
 use tests::process::{self, Process};
@@ -139,11 +141,41 @@ fn live() {
 /// Lets two viewers come into step, then listens and looks.
 fn compare(name: &str, display: &Display, sound: &Sound) -> Vec<(u32, u32)> {
     std::thread::sleep(Duration::from_secs(10));
-    let recording = sound.record_channels(2);
+    let (since, recording) = (now(), sound.record_channels(2));
     let frames = step::frames(display, seconds());
     let heard = recording.heard_each();
-    row(name, &step::lags_ms(&heard[0], &heard[1], RATE, RATE));
+    let lags = step::lags_ms(&heard[0], &heard[1], RATE, RATE);
+    keep(&format!("heard, {name}"), since, &lags);
+    row(name, &of(&lags));
     frames
+}
+
+fn of(lags: &[(usize, f64)]) -> Vec<f64> {
+    lags.iter().map(|(_, lag)| *lag).collect()
+}
+
+/// Where a file of this name is kept, if anything is.
+fn kept(name: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("KEEP")?);
+    std::fs::create_dir_all(&folder).expect("a folder for KEEP");
+    Some(folder.join(format!("{name}.jsonl")))
+}
+
+/// Keeps what was heard, a line each: when, and how much later than by the first viewer.
+fn keep(name: &str, since: Stamp, lags: &[(usize, f64)]) {
+    let Some(file) = kept(name) else { return };
+    let line = |(at, lag): &(usize, f64)| {
+        let at_us = since.0 + (*at as i64) * 1_000_000 / RATE as i64;
+        format!("{{\"at_us\":{at_us},\"heard_us\":{:.0}}}\n", lag * 1000.0)
+    };
+    std::fs::write(file, lags.iter().map(line).collect::<String>()).expect("kept");
+}
+
+/// Lets a viewer say how it is in step, if that is kept.
+fn told(command: &mut Command, name: &str) {
+    if let Some(file) = kept(name) {
+        command.arg("--stats").arg(file);
+    }
 }
 
 /// A movie in a library, a relay in front of it, and a room there with its first viewer in it.
@@ -177,6 +209,7 @@ impl Room {
         let args = ["--connect", &address, "--stream", "movie", "--create-room", "--name", "Ana"];
         let mut command = process::command("client");
         command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
+        told(&mut command, "viewer 1");
         let mut host = Process::spawn("client", command);
         let line = host.line("you are in room");
         let words = line.split([' ', ',']);
@@ -200,6 +233,7 @@ impl Room {
         static ENTERED: AtomicU32 = AtomicU32::new(2);
         let name = format!("viewer {}", ENTERED.fetch_add(1, Ordering::Relaxed));
         command.args(["--connect", &self.address, "--room", &self.code, "--name", &name]);
+        told(&mut command, &name);
         if card > 2 {
             command.env("FAKETIME", "+0");
         }
@@ -242,14 +276,15 @@ fn five() {
     let _others: Vec<Process> =
         (2..=5).map(|card| room.enter(process::command("client"), card)).collect();
     std::thread::sleep(Duration::from_secs(10));
-    let recording = room.sound.record_channels(5);
+    let (since, recording) = (now(), room.sound.record_channels(5));
     std::thread::sleep(Duration::from_secs(seconds().into()));
     let heard = recording.heard_each();
     let mut all = Vec::new();
     for (card, other) in heard.iter().enumerate().skip(1) {
         let lags = step::lags_ms(&heard[0], other, RATE, RATE);
-        row(&format!("first and {}", card + 1), &lags);
-        all.extend(lags);
+        keep(&format!("heard, viewer {}", card + 1), since, &lags);
+        row(&format!("first and {}", card + 1), &of(&lags));
+        all.extend(of(&lags));
     }
     row("all", &all);
 }

@@ -66,11 +66,13 @@ pub fn edges(samples: &[f32]) -> Vec<usize> {
     edges
 }
 
-/// The lags of `second` behind `first`, one each `every` samples from `from` on.
+/// The lags of `second` behind `first` in milliseconds, and at which sample each: one each `every`
+/// samples from `from` on.
 #[must_use]
-pub fn lags_ms(first: &[f32], second: &[f32], from: usize, every: usize) -> Vec<f64> {
+pub fn lags_ms(first: &[f32], second: &[f32], from: usize, every: usize) -> Vec<(usize, f64)> {
     let end = first.len().min(second.len());
-    (from..end).step_by(every).filter_map(|at| lag_ms(first, second, at, 100)).collect()
+    let lag = |at| lag_ms(first, second, at, 100).map(|lag| (at, lag));
+    (from..end).step_by(every).filter_map(lag).collect()
 }
 
 /// The frame numbers of the test pattern on the left and on the right half of a screen at the same

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use proto::conn::now;
-use proto::room::{Film, Refusal, Refused, RoomCode, RoomLine, RoomSettings};
-use proto::{StreamInfo, limits};
+use proto::limits;
+use proto::room::{Refusal, Refused, RoomCode, RoomLine, RoomSettings};
 use relay::Node;
 use relay::rooms::{Rooms, Seat as Ends};
 use tokio::sync::mpsc;
@@ -18,6 +18,7 @@ use super::keeper::Keeper;
 use super::pin::Pins;
 use super::rules::{About, Input, Room, words};
 use super::seat::{Seat, address_of};
+use super::shown::Shown;
 use super::store::{Store, Stored};
 use super::task::{Call, Handle, Task};
 use super::{Error, Options};
@@ -104,7 +105,7 @@ impl Lobby {
     /// A new room that nobody is in yet, or why there is none.
     pub(super) async fn create(
         &self,
-        stream: &StreamInfo,
+        shown: Shown,
         settings: RoomSettings,
         pin: Option<String>,
     ) -> Result<Handle, Refused> {
@@ -116,12 +117,10 @@ impl Lobby {
             }
             None => None,
         };
-        let recording = stream.recording.filter(|recording| !stream.live && !recording.growing);
-        let film = recording.map(|it| Film { id: it.id, duration_us: it.duration_us });
         let mut rooms = self.rooms();
         self.make_room(&rooms)?;
         let code = new_code(&rooms);
-        let stream = stream.name.clone();
+        let Shown { stream, film } = shown;
         let about = About { code, stream, film, settings, pin: pin.is_some() };
         Ok(self.start(&mut rooms, Room::new(about, self.options.size, now()), pin))
     }

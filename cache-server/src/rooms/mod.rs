@@ -5,6 +5,7 @@
 //! task    the owner of one room: members in, members out, timers
 //! seat    one control connection among rooms
 //! lobby   codes and rooms, who may make one
+//! shown   what a room watches
 //! guard   who guesses codes and PINs is slowed and cut off. Pure
 //! pin     PINs as hashes
 //! store   rooms on a disk; keeper: what one room has written there
@@ -18,6 +19,7 @@ mod lobby;
 mod pin;
 pub mod rules;
 mod seat;
+mod shown;
 mod store;
 mod task;
 

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lobby::Lobby;
 use super::rules::{Enter, Input, SeatId, words};
+use super::shown::Shown;
 use super::task::{Call, Handle, Told, UNREAD};
 
 /// So many messages are passed on at once, each of which is at most 64 KiB and mostly a few bytes.
@@ -166,14 +167,14 @@ impl Seat {
     }
 
     async fn create(&mut self, create: CreateRoom) -> Result<(), Gone> {
-        let Some(stream) = self.node.stream_info(create.stream.as_deref()) else {
+        let Some(stream) = Shown::find(&self.node, create.stream.as_deref()) else {
             let reason = match &create.stream {
                 Some(name) => format!("there is no stream '{name}' here; --list shows what is"),
                 None => "there is not exactly one stream here; say which with --stream".to_owned(),
             };
             return self.answer(words::refused(Refusal::NoSuchStream, &reason)).await;
         };
-        match self.lobby.create(&stream, create.settings, create.pin).await {
+        match self.lobby.create(stream, create.settings, create.pin).await {
             Ok(room) => {
                 let code = room.face().line.code;
                 let CreateRoom { name, film, .. } = create;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use proto::Message;
 use proto::conn::now;
+use proto::elsewhere::youtube;
 use proto::room::{Report, Timeline};
 use proto::time::Stamp;
 use tokio::sync::mpsc;
@@ -31,6 +32,12 @@ pub(super) async fn run(
     mut quit: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<(), SessionError> {
     let Some(stream) = enter(config, seat, sink, quit.as_mut()).await else { return gone(seat) };
+    if let Some(video) = youtube(&stream) {
+        leave(seat).await;
+        return Err(SessionError::Room(format!(
+            "this room watches a YouTube video ({video}), which plays in a browser alone: open the relay's page there and enter the same code"
+        )));
+    }
     if let Err(reason) = unlock(seat).await {
         leave(seat).await;
         return Err(SessionError::Room(reason));

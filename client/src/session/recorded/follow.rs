@@ -70,6 +70,26 @@ impl Course {
     }
 }
 
+/// What is done about not showing what the room shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Correction {
+    /// All is shown so much later, microseconds.
+    Shift(f64),
+    /// It is set on its time anew.
+    Anew,
+}
+
+impl Correction {
+    /// Of being so late, so long after the last correction; microseconds.
+    pub(super) fn of(late_us: i64, since_us: i64) -> Self {
+        if late_us.abs() > JUMP_US {
+            return Self::Anew;
+        }
+        let most = SLEW * since_us.max(0) as f64;
+        Self::Shift(-(late_us as f64).clamp(-most, most))
+    }
+}
+
 /// Leads the deck as the room wants it.
 pub(super) struct Follow {
     seat: Arc<Seat>,
@@ -145,11 +165,9 @@ impl Follow {
 
     fn steer(&self, deck: &mut Deck, reel: &Reel, meter: &Meter, sink: &mut impl Sink, now: Stamp) {
         let Some(late_us) = deck.late_us() else { return };
-        if late_us.abs() > JUMP_US {
-            deck.set_anew(reel, meter, sink);
-        } else {
-            let most = SLEW * now.us_since(self.steered).max(0) as f64;
-            deck.shift(-(late_us as f64).clamp(-most, most));
+        match Correction::of(late_us, now.us_since(self.steered)) {
+            Correction::Shift(by_us) => deck.shift(by_us),
+            Correction::Anew => deck.set_anew(reel, meter, sink),
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) mod link;
 mod meter;
 mod own;
 mod reel;
+#[cfg(test)]
+mod simulation;
 mod trouble;
 
 use std::future::Future;
