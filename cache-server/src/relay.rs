@@ -125,7 +125,12 @@ async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
 
 /// Who may log in, where that is wanted.
 async fn accounts(args: &Args) -> Result<Option<Accounts>, Error> {
-    let Some(policy) = args.policy() else { return Ok(None) };
+    let Some(policy) = args.policy() else {
+        if args.accounts_db.is_some() {
+            tracing::warn!("there are no accounts to keep in --accounts-db: --accounts is off");
+        }
+        return Ok(None);
+    };
     let folder = args.cache_dir.as_ref();
     let usual = || folder.map(|folder| Place::File(folder.join("accounts.sqlite")));
     let place = args.accounts_db.clone().or_else(usual).ok_or(Error::NowhereForAccounts)?;

@@ -4,9 +4,13 @@ import { element } from "./text.js";
 /** @typedef {"log-in" | "register" | "password" | "delete"} Kind */
 
 /**
- * What each asks for. `fill`: what a password manager is to put there.
- * @type {Record<Kind, { title: string, note: string, deed: string,
- *   fields: { name: string, label: string, fill: string, hint?: string }[] }>}
+ * `fill`: what a password manager is to put there.
+ * @typedef {{ name: string, label: string, fill: string, hint?: string }} Field
+ */
+
+/**
+ * What each asks for.
+ * @type {Record<Kind, { title: string, note: string, deed: string, fields: Field[] }>}
  */
 const FORMS = {
   "log-in": {
@@ -42,6 +46,9 @@ const OTHER = { "log-in": ["register", "Make an account"], register: ["log-in", 
 
 /** <account-form>. Events: `done`. */
 export class AccountForm extends HTMLElement {
+  /** @type {HTMLInputElement[]} */
+  inputs = [];
+  deed = element("button", { type: "submit", className: "deed" });
   wrong = element("p", { className: "wrong", role: "alert", hidden: true });
 
   /** @param {Kind} kind @param {import("./account.js").account} account */
@@ -54,17 +61,9 @@ export class AccountForm extends HTMLElement {
 
   build() {
     const { title, note, deed, fields } = FORMS[this.kind];
-    this.inputs = fields.map(({ name, fill }) => element("input", {
-      name, id: `account-${name}`, type: fill === "username" ? "text" : "password", autocomplete: fill,
-      required: true, maxLength: fill === "username" ? 40 : 256, autocapitalize: "none", spellcheck: false,
-      "aria-describedby": `account-${name}-hint`,
-    }));
-    const rows = fields.flatMap(({ name, label, hint = "" }, index) => [
-      element("label", { htmlFor: `account-${name}` }, label),
-      /** @type {HTMLInputElement} */ (this.inputs?.[index]),
-      element("p", { className: "quiet", id: `account-${name}-hint`, hidden: hint === "" }, hint),
-    ]);
-    this.deed = element("button", { type: "submit", className: "deed" }, deed);
+    this.inputs = [];
+    const rows = fields.flatMap((field) => this.row(field));
+    this.deed.textContent = deed;
     const form = element("form", { noValidate: true }, element("h2", {}, title),
       element("p", { className: "quiet", hidden: note === "" }, note), ...this.whose(), ...rows, this.wrong, this.deed);
     form.addEventListener("submit", (event) => {
@@ -72,6 +71,19 @@ export class AccountForm extends HTMLElement {
       void this.send();
     });
     this.replaceChildren(form, ...this.other());
+  }
+
+  /** @param {Field} field */
+  row({ name, label, fill, hint = "" }) {
+    const id = `account-${name}`;
+    const secret = fill !== "username";
+    const input = element("input", {
+      name, id, type: secret ? "password" : "text", autocomplete: fill, required: true,
+      maxLength: secret ? 256 : 40, autocapitalize: "none", spellcheck: false, "aria-describedby": `${id}-hint`,
+    });
+    this.inputs.push(input);
+    return [element("label", { htmlFor: id }, label), input,
+      element("p", { className: "quiet", id: `${id}-hint`, hidden: hint === "" }, hint)];
   }
 
   /** A password manager wants to know whose password it is. */
@@ -90,20 +102,20 @@ export class AccountForm extends HTMLElement {
 
   /** @param {Kind} kind */
   become(kind) {
-    const name = this.inputs?.[0]?.value ?? "";
+    const name = this.inputs[0]?.value ?? "";
     this.kind = kind;
     this.say("");
     this.build();
     this.begin();
-    if (this.inputs?.[0]) this.inputs[0].value = name;
+    if (this.inputs[0]) this.inputs[0].value = name;
   }
 
   begin() {
-    this.inputs?.[0]?.focus();
+    this.inputs[0]?.focus();
   }
 
   async send() {
-    const inputs = this.inputs ?? [];
+    const { inputs } = this;
     const empty = inputs.find((input) => input.value === "");
     if (empty) {
       this.say(`${empty.labels?.[0]?.textContent ?? "Something"} is missing.`);
@@ -111,7 +123,7 @@ export class AccountForm extends HTMLElement {
       return;
     }
     const words = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
-    if (this.deed) this.deed.disabled = true;
+    this.deed.disabled = true;
     try {
       const me = await this.account.ask(this.kind, words);
       this.dispatchEvent(new Event("done"));
@@ -120,7 +132,7 @@ export class AccountForm extends HTMLElement {
       this.say(sentence(error));
       inputs.at(-1)?.focus();
     } finally {
-      if (this.deed) this.deed.disabled = false;
+      this.deed.disabled = false;
     }
   }
 

@@ -161,4 +161,27 @@ mod tests {
             assert_eq!(of(bad), None, "{bad}");
         }
     }
+
+    #[tokio::test]
+    async fn a_session_that_is_used_lasts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = super::super::Place::File(folder.path().join("accounts"));
+        let accounts = Accounts::open(place, Policy::Required).await.expect("a file");
+        let store = &accounts.0.store;
+        let ana = store.make("Ana", "ana", "hash", 0).await.expect("asked").expect("is new");
+        let token = Token::random();
+        assert!(store.begin(&ana, &token.hash(), now_s()).await.expect("asked"));
+        let cookie = cookie::set(Some(&token), &HeaderMap::new()).expect("a cookie");
+        let request = Request::builder().header(header::COOKIE, cookie).body(Body::empty());
+        let (parts, _) = request.expect("a request").into_parts();
+        let (visitor, renewed) = accounts.who(&parts).await.expect("asked");
+        assert_eq!((visitor.name(), renewed), (Some("Ana"), None), "it was used just now");
+        let before = now_s() - limits::SESSION_TOUCH_S;
+        store.touch(&token.hash(), before).await.expect("asked");
+        let (_, renewed) = accounts.who(&parts).await.expect("asked");
+        let renewed = renewed.expect("the cookie lasts longer, too");
+        assert!(renewed.to_str().expect("text").contains(&limits::SESSION.as_secs().to_string()));
+        let session = store.session(&token.hash(), now_s()).await.expect("asked");
+        assert!(session.expect("is there").used_s > before);
+    }
 }
