@@ -1,4 +1,6 @@
 // The start page: what there is.
+import { account } from "./account.js";
+import { OwnRooms } from "./own-rooms.js";
 import { clock, element, path } from "./text.js";
 
 /** How often the catalogue is asked for, and pictures of what runs and what stands, milliseconds. */
@@ -88,7 +90,7 @@ export class CataloguePage extends HTMLElement {
   open() {
     const section = (/** @type {string} */ name, /** @type {HTMLElement} */ cards) =>
       element("section", { hidden: true, "aria-label": name }, element("h2", {}, name), cards);
-    this.replaceChildren(element("div", { className: "search" }, this.search), this.note,
+    this.replaceChildren(element("div", { className: "search" }, this.search), this.note, new OwnRooms(),
       section("Live", this.live), section("Library", this.library));
     void this.look();
     this.timer = setInterval(() => {
@@ -98,7 +100,8 @@ export class CataloguePage extends HTMLElement {
 
   async look() {
     try {
-      const answer = await fetch("/streams.json");
+      const answer = account.heard(await fetch("/streams.json"));
+      if (!answer.ok) throw new Error();
       this.show(await answer.json());
     } catch {
       this.note.hidden = false;

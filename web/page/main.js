@@ -1,15 +1,17 @@
 // Which page is shown, and in which colours.
+import { LogInPage, account } from "./account.js";
 import { CataloguePage } from "./catalogue.js";
 import { element } from "./text.js";
 import { WatchPage } from "./watch.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-/** @type {CataloguePage | WatchPage | undefined} */
+/** @type {CataloguePage | LogInPage | WatchPage | undefined} */
 let page;
 
 async function go() {
   page?.close();
   page = undefined;
+  if (account.mustLogIn) return logIn();
   const name = new URLSearchParams(location.search).get("watch");
   if (name === null) {
     document.title = "instep";
@@ -20,6 +22,15 @@ async function go() {
   } else {
     await watch(name);
   }
+}
+
+/** Where the address leads is shown afterwards. */
+function logIn() {
+  document.title = "Log in - instep";
+  const asking = new LogInPage();
+  page = asking;
+  main.replaceChildren(asking);
+  asking.open();
 }
 
 /** @param {string} name */
@@ -71,4 +82,15 @@ theme.onclick = () => {
   colour(/** @type {keyof typeof NEXT} */ (NEXT[now]));
 };
 
-void go();
+// What is shown depends on who looks where one must be logged in; where not, only what is theirs does.
+let closed = false;
+account.addEventListener("changed", () => {
+  if (account.mustLogIn === closed) return;
+  closed = account.mustLogIn;
+  void go().then(() => {
+    if (!closed) main.focus({ preventScroll: true });
+  });
+});
+void account.look().catch(() => {}).finally(() => {
+  if (!page) void go();
+});

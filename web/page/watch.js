@@ -1,4 +1,5 @@
 // The page on which one stream is watched.
+import { account } from "./account.js";
 import { Controls, pressed } from "./controls.js";
 import { LivePlayer } from "./live.js";
 import { RecordedPlayer } from "./recorded.js";
@@ -94,7 +95,7 @@ export class WatchPage extends HTMLElement {
   async measure() {
     this.measured = performance.now();
     try {
-      const streams = await (await fetch("/streams.json")).json();
+      const streams = await account.heard(await fetch("/streams.json")).json();
       const info = streams.find((/** @type {{ name: string }} */ stream) => stream.name === this.info.name);
       if (!info) return;
       this.info = info;

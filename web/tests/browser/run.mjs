@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
+import { accounts } from "./accounts.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
@@ -86,7 +87,7 @@ async function open(path, options = {}) {
   page.on("console", (message) => {
     if (message.type() === "error" && !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())) complaints.push(message.text());
   });
-  await page.goto(site + path);
+  await page.goto(new URL(path, site).href);
   return page;
 }
 
@@ -379,6 +380,10 @@ const tests = {
     let_go();
     await until(page, () => document.querySelector(".word").hidden && document.querySelector("video").currentTime > 28.2);
     await page.context().close();
+  },
+
+  async "people register, log in and out, change their password and go"() {
+    await accounts({ start, stop, freePort, open, until, shot, pictures, origins });
   },
 
   async "a relay that comes back is watched on"() {
