@@ -16,15 +16,19 @@
 //! form        packets to fragments: what goes into the MP4 and what beside it
 //! viewer      a viewer of the node in its own process
 //! names       names in addresses
+//! films       films that people add
+//! adder       who adds them
 //! limits      every bound
 //! ```
 //!
 //! Everything is read from a [`relay::Node`] as any viewer reads it, through a pipe. What is muxed is
 //! muxed once, however many watch.
 
+mod adder;
 mod error;
 mod facts;
 mod feed;
+mod films;
 mod form;
 pub mod limits;
 mod listen;
@@ -43,6 +47,7 @@ mod viewer;
 use axum::Router;
 use axum::middleware::map_response;
 use axum::routing::get;
+use library::films::Films;
 use relay::Node;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -57,19 +62,28 @@ pub const DEFAULT_PORT: u16 = 8080;
 #[derive(Clone)]
 struct Shared {
     node: Node,
+    films: Option<Films>,
     feeds: feed::Feeds,
     movies: recorded::Movies,
     stills: still::Stills,
 }
 
+/// What a site has beside what its node has.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Films that people add; `None`: they add none.
+    pub films: Option<Films>,
+}
+
 /// Serves what the node has on all of `listeners` until [`Node::shut_down`]. To be called within a
 /// runtime of several threads: decoding pictures and sound blocks the one it happens on.
-pub async fn serve(node: Node, listeners: Vec<TcpListener>) {
+pub async fn serve(node: Node, listeners: Vec<TcpListener>, options: Options) {
     let shared = Shared {
         feeds: feed::Feeds::new(node.clone()),
         movies: recorded::Movies::new(node.clone()),
         stills: still::Stills::new(node.clone()),
         node: node.clone(),
+        films: options.films,
     };
     let router = Router::new()
         .route("/", get(page::start))
@@ -79,6 +93,7 @@ pub async fn serve(node: Node, listeners: Vec<TcpListener>) {
         .route("/streams.json", get(outputs::catalogue))
         .route("/streams/{file}", get(outputs::streams))
         .route("/movies/{file}", get(outputs::movies))
+        .merge(films::routes())
         .fallback(async || Error::Missing("there is nothing here; / is the page".to_owned()))
         .layer(map_response(page::guard))
         .with_state(shared);

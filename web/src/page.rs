@@ -26,6 +26,8 @@ static FILES: &[(&str, &str, &str)] = files! {
     "api.js" SCRIPT,
     "main.js" SCRIPT,
     "catalogue.js" SCRIPT,
+    "add.js" SCRIPT,
+    "upload.js" SCRIPT,
     "watch.js" SCRIPT,
     "controls.js" SCRIPT,
     "live.js" SCRIPT,

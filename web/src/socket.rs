@@ -77,7 +77,7 @@ pub(crate) async fn open(
 
 /// Browsers say which site a page came from; those of other sites may not look in here. Programs say
 /// nothing.
-fn is_ours(headers: &HeaderMap) -> bool {
+pub(crate) fn is_ours(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     match (text(header::ORIGIN), text(header::HOST)) {
         (None, _) => true,

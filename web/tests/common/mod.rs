@@ -38,10 +38,14 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::start_with(web::Options::default()).await
+    }
+
+    pub(crate) async fn start_with(options: web::Options) -> Self {
         let node = Node::new(Config { agent: "test".to_owned(), ..Config::default() });
         let listeners = web::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let serving = tokio::spawn(web::serve(node.clone(), listeners));
+        let serving = tokio::spawn(web::serve(node.clone(), listeners, options));
         Self { node, address, serving }
     }
 
