@@ -1,6 +1,7 @@
 // The start page: what there is.
 import { account } from "./account.js";
 import { OwnRooms } from "./own-rooms.js";
+import { AddFilms } from "./add.js";
 import { clock, element, path } from "./text.js";
 
 /** How often the catalogue is asked for, and pictures of what runs and what stands, milliseconds. */
@@ -83,6 +84,7 @@ export class CataloguePage extends HTMLElement {
   cards = new Map();
   search = element("input", { type: "search", placeholder: "Search", "aria-label": "Search",
     autocomplete: "off", oninput: () => this.filter() });
+  add = new AddFilms();
   live = element("div", { className: "cards" });
   library = element("div", { className: "cards" });
   note = element("p", { className: "note", role: "status" }, "Looking what there is …");
@@ -90,8 +92,8 @@ export class CataloguePage extends HTMLElement {
   open() {
     const section = (/** @type {string} */ name, /** @type {HTMLElement} */ cards) =>
       element("section", { hidden: true, "aria-label": name }, element("h2", {}, name), cards);
-    this.replaceChildren(element("div", { className: "search" }, this.search), this.note, new OwnRooms(),
-      section("Live", this.live), section("Library", this.library));
+    this.replaceChildren(element("div", { className: "search" }, this.search, this.add), this.note, new OwnRooms(),
+      section("Live", this.live), this.add.underway, section("Library", this.library));
     void this.look();
     this.timer = setInterval(() => {
       if (!document.hidden) void this.look();

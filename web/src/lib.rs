@@ -18,6 +18,8 @@
 //! form        packets to fragments: what goes into the MP4 and what beside it
 //! viewer      a viewer of the node in its own process
 //! names       names in addresses
+//! films       films that people add
+//! adder       who adds them
 //! limits      every bound
 //! ```
 //!
@@ -25,9 +27,11 @@
 //! muxed once, however many watch.
 
 pub mod accounts;
+mod adder;
 mod error;
 mod facts;
 mod feed;
+mod films;
 mod form;
 pub mod limits;
 mod listen;
@@ -47,6 +51,7 @@ mod viewer;
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
+use library::films::Films;
 use relay::Node;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -63,6 +68,7 @@ pub const DEFAULT_PORT: u16 = 8080;
 struct Shared {
     node: Node,
     accounts: Option<Accounts>,
+    films: Option<Films>,
     feeds: feed::Feeds,
     movies: recorded::Movies,
     stills: still::Stills,
@@ -73,6 +79,8 @@ struct Shared {
 pub struct Options {
     /// Who may log in; `None`: there are no accounts.
     pub accounts: Option<Accounts>,
+    /// Films that people add; `None`: they add none.
+    pub films: Option<Films>,
 }
 
 /// Serves what the node has on all of `listeners` until [`Node::shut_down`]. To be called within a
@@ -84,6 +92,7 @@ pub async fn serve(node: Node, listeners: Vec<TcpListener>, options: Options) {
         stills: still::Stills::new(node.clone()),
         node: node.clone(),
         accounts: options.accounts,
+        films: options.films,
     };
     let router = Router::new()
         .route("/", get(page::start))
@@ -93,6 +102,7 @@ pub async fn serve(node: Node, listeners: Vec<TcpListener>, options: Options) {
         .route("/streams.json", get(outputs::catalogue))
         .route("/streams/{file}", get(outputs::streams))
         .route("/movies/{file}", get(outputs::movies))
+        .merge(films::routes())
         .fallback(async || Error::Missing("there is nothing here; / is the page".to_owned()))
         .merge(accounts::pages::routes())
         .layer(from_fn_with_state(shared.clone(), accounts::gate))

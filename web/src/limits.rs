@@ -22,6 +22,9 @@ pub const FIRST_WORD: Duration = Duration::from_secs(10);
 /// Messages of a page in a row, without a pause of a second between them, before it is closed.
 pub const WORDS: u32 = 64;
 
+/// An upload of which nothing comes for so long is closed; it can be gone on with.
+pub const UPLOAD_IDLE: Duration = Duration::from_secs(30);
+
 /// What one live stream keeps for web viewers, bytes.
 pub const FEED: usize = 48 << 20;
 /// Segments of a live stream that a playlist names.

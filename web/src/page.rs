@@ -29,6 +29,8 @@ static FILES: &[(&str, &str, &str)] = files! {
     "account-form.js" SCRIPT,
     "own-rooms.js" SCRIPT,
     "catalogue.js" SCRIPT,
+    "add.js" SCRIPT,
+    "upload.js" SCRIPT,
     "watch.js" SCRIPT,
     "controls.js" SCRIPT,
     "cues.js" SCRIPT,
