@@ -1,4 +1,5 @@
 // The start page: what there is.
+import { OpenRooms } from "./door.js";
 import { clock, element, path } from "./text.js";
 
 /** How often the catalogue is asked for, and pictures of what runs and what stands, milliseconds. */
@@ -81,6 +82,7 @@ export class CataloguePage extends HTMLElement {
   cards = new Map();
   search = element("input", { type: "search", placeholder: "Search", "aria-label": "Search",
     autocomplete: "off", oninput: () => this.filter() });
+  rooms = new OpenRooms();
   live = element("div", { className: "cards" });
   library = element("div", { className: "cards" });
   note = element("p", { className: "note", role: "status" }, "Looking what there is …");
@@ -89,7 +91,7 @@ export class CataloguePage extends HTMLElement {
     const section = (/** @type {string} */ name, /** @type {HTMLElement} */ cards) =>
       element("section", { hidden: true, "aria-label": name }, element("h2", {}, name), cards);
     this.replaceChildren(element("div", { className: "search" }, this.search), this.note,
-      section("Live", this.live), section("Library", this.library));
+      section("Live", this.live), section("Library", this.library), this.rooms);
     void this.look();
     this.timer = setInterval(() => {
       if (!document.hidden) void this.look();
@@ -100,6 +102,7 @@ export class CataloguePage extends HTMLElement {
     try {
       const answer = await fetch("/streams.json");
       this.show(await answer.json());
+      await this.rooms.look();
     } catch {
       this.note.hidden = false;
       this.note.textContent = "The relay does not answer; trying again.";

@@ -63,6 +63,7 @@ export class Controls extends HTMLElement {
       type: "range", min: "0", max: "1", step: "any", value: "0", className: "bar", "aria-label": "Position",
     });
     this.bar.addEventListener("input", () => deeds.seek(Number(this.bar.value)));
+    this.marks = element("div", { className: "marks", "aria-hidden": "true" });
     this.time = element("span", { className: "time" });
     this.direct = element("button", { type: "button", className: "live", onclick: deeds.toLive }, "Live");
     this.sound = button("sound", "Mute (m)", deeds.mute);
@@ -77,7 +78,7 @@ export class Controls extends HTMLElement {
     if (document.pictureInPictureEnabled) rest.push(button("window", "Picture in picture (p)", deeds.float));
     rest.push(button("full", "Full screen (f)", deeds.full));
     this.append(
-      this.bar,
+      this.bar, this.marks,
       element("div", { className: "row" }, this.play, this.back, this.on, this.direct, this.time,
         element("span", { className: "space" }), this.sound, this.loud, this.fast, ...rest),
     );
@@ -93,7 +94,7 @@ export class Controls extends HTMLElement {
     this.look(this.play, now.paused ? "play" : "pause", now.paused ? "Play (space)" : "Pause (space)");
     this.look(this.sound, now.muted ? "silent" : "sound", now.muted ? "Unmute (m)" : "Mute (m)");
     if (document.activeElement !== this.loud) this.loud.value = String(now.muted ? 0 : now.volume);
-    for (const part of [this.bar, this.back, this.on]) part.hidden = !now.canSeek;
+    for (const part of [this.bar, this.marks, this.back, this.on]) part.hidden = !now.canSeek;
     this.fast.hidden = now.live;
     this.direct.hidden = !now.canBeLive;
     this.direct.classList.toggle("on", now.live);
@@ -103,8 +104,29 @@ export class Controls extends HTMLElement {
     if (this.time.textContent !== time) this.time.textContent = time;
   }
 
+  /** Where something was said, seconds from the start.
+   * @param {number[]} marks */
+  mark(marks) {
+    this.said = marks;
+    this.drawn = undefined;
+  }
+
+  /** Draws the marks, of which near ones are one.
+   * @param {number} length seconds */
+  drawMarks(length) {
+    if (!this.said || this.drawn === length || !(length > 0)) return;
+    this.drawn = length;
+    const places = new Set(this.said.map((at) => Math.round((500 * at) / length) / 5));
+    this.marks.replaceChildren(...[...places].filter((place) => place <= 100).map((place) => {
+      const mark = element("i");
+      mark.style.left = `${place}%`;
+      return mark;
+    }));
+  }
+
   /** @param {{ at: number, start: number, end: number, ahead: number, live: boolean }} now */
   place(now) {
+    this.drawMarks(now.end - now.start);
     const { bar } = this;
     bar.min = String(now.start);
     bar.max = String(now.end);

@@ -3,7 +3,9 @@
 //! ```text
 //! listen      sockets, limits on connections, deadlines
 //! page        the page's files, and headers of every answer
-//! socket      the page's WebSocket: live streams
+//! socket      the page's WebSocket: live streams, and the way to rooms
+//! word        what a page says there
+//! room        what a page is told of rooms, and their list
 //! outputs     live streams and recordings by name: .mp4 .mjpeg .m3u8 .jpg and segments
 //! movie_file  a recording as one MP4 that can be read from any byte
 //! playlist    HTTP Live Streaming
@@ -35,10 +37,12 @@ mod page;
 mod playlist;
 mod recorded;
 mod ring;
+mod room;
 mod shelf;
 mod socket;
 mod still;
 mod viewer;
+mod word;
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -76,6 +80,8 @@ pub async fn serve(node: Node, listeners: Vec<TcpListener>) {
         .route("/page/{name}", get(page::named))
         .route("/api", get(page::api))
         .route("/socket", get(socket::open))
+        .route("/rooms.json", get(room::list))
+        .route("/qr.svg", get(room::qr))
         .route("/streams.json", get(outputs::catalogue))
         .route("/streams/{file}", get(outputs::streams))
         .route("/movies/{file}", get(outputs::movies))
