@@ -90,7 +90,10 @@ async fn a_page_and_a_viewer_are_in_one_room() {
     ben.enters(Message::EnterRoom(ask)).await;
     let both = |word: &Value| word["members"].as_array().is_some_and(|all| all.len() == 2);
     let members = ana.hears_that("members", both).await;
-    assert_eq!((&members["members"][1]["name"], &members["host"]), (&json!("Ben"), &entered["you"]));
+    assert_eq!(
+        (&members["members"][1]["name"], &members["host"]),
+        (&json!("Ben"), &entered["you"])
+    );
 
     ana.reports(&entered["timeline"]["epoch"]).await;
     ben.report(true).await;
@@ -147,9 +150,7 @@ async fn what_is_refused_is_a_sentence_and_the_connection_goes_on() {
     let mut ana = Page::open(address).await;
     let entered = room(&mut ana, json!({"pin": "4711", "control": "host"})).await;
     let mut ben = Page::open(address).await;
-    let enter = |name: &str, pin: Value| {
-        json!({"say": "enter", "code": entered["code"], "name": name, "pin": pin})
-    };
+    let enter = |name: &str, pin: Value| json!({"say": "enter", "code": entered["code"], "name": name, "pin": pin});
     for (word, why) in [
         (json!({"say": "enter", "code": "no code", "name": "Ben"}), "unfit"),
         (enter("", json!("4711")), "unfit"),

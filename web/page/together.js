@@ -10,6 +10,8 @@ import { WatchPage } from "./watch.js";
 
 /** How often to report, milliseconds. */
 const REPORT = 1_000;
+/** At most so often it is asked for another place, milliseconds. */
+const SEEKS = 200;
 /** Ready is who has so much ahead, seconds; or all there is. */
 const ENOUGH = 1;
 /** A line is shown above a full screen so long, milliseconds. */
@@ -24,8 +26,9 @@ export class RoomStage extends WatchPage {
   /** What was reported, and when. @type {{ at: number, epoch: number, ready: boolean }} */
   reported = { at: 0, epoch: -1, ready: false };
   /** A seek that was asked for and is not answered: where it leads, and under which timeline.
-   * @type {{ to: number, epoch: number } | undefined} */
+   * @type {{ to: number, epoch: number, at: number } | undefined} */
   sought = undefined;
+  asked = 0;
   ready = false;
 
   /** @param {import("./text.js").Info} info @param {import("./seat.js").Seat} seat @param {File} [own] */
@@ -62,9 +65,10 @@ export class RoomStage extends WatchPage {
   /** A film of one's own instead of the room's stream; none: the stream again.
    * @param {File | undefined} file */
   bring(file) {
+    const at = this.position();
     this.player.close();
     this.follower = new Follower();
-    this.player = file ? this.own(file) : this.begin(this.info.live, this.at());
+    this.player = file ? this.own(file) : this.begin(this.info.live, at);
   }
 
   /** @param {File} file @returns {any} */
@@ -200,18 +204,34 @@ export class RoomStage extends WatchPage {
     const newest = this.seat.timelines?.newest();
     if (!newest || this.info.live) return;
     const { start, end } = this.bounds();
-    const place = Math.max(start, Math.min(to, end - 0.2));
-    this.sought = { to: place, epoch: newest.epoch };
-    this.seat.remote("seek", Math.round((place - start) * 1e6));
+    this.sought = { to: Math.max(start, Math.min(to, end - 0.2)), epoch: newest.epoch, at: performance.now() };
+    // Who drags the bar asks many times: the room is asked some of them, and the last.
+    const wait = SEEKS - (performance.now() - this.asked);
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.ask(), Math.max(0, wait));
   }
 
-  at() {
+  ask() {
+    if (!this.sought) return;
+    this.asked = performance.now();
+    this.seat.remote("seek", Math.round((this.sought.to - this.bounds().start) * 1e6));
+  }
+
+  /** What the player shows, seconds. @returns {number} */
+  position() {
     return this.player.live ? 0 : /** @type {any} */ (this.player).position();
+  }
+
+  /** The bar is where it was put until the room has answered. */
+  at() {
+    const { sought } = this;
+    const waits = sought?.epoch === this.seat.timelines?.newest().epoch && performance.now() - (sought?.at ?? 0) < 1_000;
+    return sought && waits ? sought.to : this.position();
   }
 
   /** Where lines belong that are said now, seconds; undefined in a live stream. */
   place() {
-    return this.info.live ? undefined : this.at() - this.bounds().start;
+    return this.info.live ? undefined : this.position() - this.bounds().start;
   }
 
   bounds() {
@@ -246,8 +266,7 @@ export class RoomStage extends WatchPage {
   }
 
   close() {
-    clearTimeout(this.led);
-    clearTimeout(this.popped);
+    for (const timer of [this.led, this.popped, this.asking]) clearTimeout(timer);
     this.seat.removeEventListener("lines", this.onlines);
     super.close();
     this.video.playbackRate = 1;

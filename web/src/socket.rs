@@ -182,7 +182,11 @@ impl Talk {
     }
 
     /// What is said of rooms goes to whoever keeps them, as that of any viewer.
-    fn pass_on(&mut self, shared: &Shared, said: Result<Option<Wire>, Unfit>) -> Result<(), String> {
+    fn pass_on(
+        &mut self,
+        shared: &Shared,
+        said: Result<Option<Wire>, Unfit>,
+    ) -> Result<(), String> {
         let message = match said {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),

@@ -1,5 +1,6 @@
 //! What a page says through its WebSocket, as JSON. Described in docs/HTTP.md.
 
+use proto::Message;
 use proto::frame::LENGTH_PREFIX;
 use proto::message::DecodeError;
 use proto::recording::RecordingId;
@@ -7,7 +8,6 @@ use proto::room::{
     self, CreateRoom, EnterRoom, Reaction, Remote, RoomAct, RoomCode, RoomSettings, RoomToken, Say,
     Words,
 };
-use proto::Message;
 use serde::Deserialize;
 
 use crate::form::Sound;

@@ -4,11 +4,14 @@
 //! programs say of themselves.
 //!
 //! Cases: `live` (a stream without a room), `pair` (two in a room; then with one's clock 50 ppm fast),
-//! `five`, each for `LENGTH` seconds (600); `pause` (how far apart a pause is heard), `join` (from the start of
+//! `five`, each for `LENGTH` seconds (600); `browser` (a native viewer and Chromium in one room; not
+//! unless asked for) and `browser-live`; `pause` (how far apart a pause is heard), `join` (from the start of
 //! the program to being in step). With `BEHIND` (put before the last viewer's command, such as
 //! `ip netns exec far`) and `HOST` (the address it reaches this machine by) `pair` is measured over a
 //! network. With `KEEP` (a folder) what `pair` and `five` measure is kept there, and what each viewer
 //! says of itself, for `scripts/plot-sync`. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
+
+mod browser;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,10 +31,20 @@ use tests::step;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let cases: [(&str, fn()); 5] =
-        [("live", live), ("pair", pair), ("five", five), ("pause", pause), ("join", join)];
+    let cases: [(&str, fn()); 7] = [
+        ("live", live),
+        ("pair", pair),
+        ("five", five),
+        ("pause", pause),
+        ("join", join),
+        ("browser", browser::recorded),
+        ("browser-live", browser::live),
+    ];
     for (name, case) in cases {
-        if wanted.is_empty() || wanted.iter().any(|case| case == name) {
+        // A browser is not there unless it was asked for.
+        if wanted.is_empty() && !name.starts_with("browser")
+            || wanted.iter().any(|case| case == name)
+        {
             case();
             println!();
         }
@@ -182,7 +195,7 @@ fn told(command: &mut Command, name: &str) {
 struct Room {
     _folder: tempfile::TempDir,
     _server: Process,
-    _relay: Process,
+    relay: Process,
     address: String,
     code: String,
     display: Display,
@@ -199,33 +212,15 @@ impl Room {
         let (server, origin) = process::server(&["--library", &library]);
         let listen = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
         let listen = format!("{listen}:0");
-        let (relay, address) = process::relay(&["--origin", &origin, "--listen", &listen]);
+        let page = ["--http", "127.0.0.1:0"];
+        let (relay, address) =
+            process::relay(&[&["--origin", &origin, "--listen", &listen], &page[..]].concat());
         tests::eventually("the movie", || {
             let list = process::start("client", &["--connect", &address, "--list", "--json"]);
             list.end().1.iter().any(|line| line.contains("\"movie\"")).then_some(())
         });
-        let display = Display::start(1280, 360);
-        let sound = Sound::with_cards(cards);
-        let args = ["--connect", &address, "--stream", "movie", "--create-room", "--name", "Ana"];
-        let mut command = process::command("client");
-        command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
-        told(&mut command, "viewer 1");
-        let mut host = Process::spawn("client", command);
-        let line = host.line("you are in room");
-        let words = line.split([' ', ',']);
-        let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
-        sound.give_card(&host, 1);
-        let code = code.to_string();
-        Self {
-            _folder: folder,
-            _server: server,
-            _relay: relay,
-            address,
-            code,
-            display,
-            sound,
-            _host: host,
-        }
+        let (_host, display, sound, code) = host(&address, cards);
+        Self { _folder: folder, _server: server, relay, address, code, display, sound, _host }
     }
 
     /// Another viewer, on its own card; those beyond the second have no window.
@@ -239,6 +234,22 @@ impl Room {
         }
         viewer_of(command, &self.display, &self.sound, card, &[])
     }
+}
+
+/// The first viewer of a room of "movie", on the first of so many cards; and the room's code.
+fn host(address: &str, cards: usize) -> (Process, Display, Sound, String) {
+    let display = Display::start(1280, 360);
+    let sound = Sound::with_cards(cards);
+    let args = ["--connect", address, "--stream", "movie", "--create-room", "--name", "Ana"];
+    let mut command = process::command("client");
+    command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
+    told(&mut command, "viewer 1");
+    let mut host = Process::spawn("client", command);
+    let line = host.line("you are in room");
+    let words = line.split([' ', ',']);
+    let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
+    sound.give_card(&host, 1);
+    (host, display, sound, code.to_string())
 }
 
 /// The client, behind what `BEHIND` says.
