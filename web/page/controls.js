@@ -63,6 +63,10 @@ export class Controls extends HTMLElement {
       type: "range", min: "0", max: "1", step: "any", value: "0", className: "bar", "aria-label": "Position",
     });
     this.bar.addEventListener("input", () => deeds.seek(Number(this.bar.value)));
+    /** Where something was said, and the length it was drawn for, seconds. @type {number[]} */
+    this.said = [];
+    /** @type {number | undefined} */
+    this.drawn = undefined;
     this.marks = element("div", { className: "marks", "aria-hidden": "true" });
     this.time = element("span", { className: "time" });
     this.direct = element("button", { type: "button", className: "live", onclick: deeds.toLive }, "Live");
@@ -114,7 +118,7 @@ export class Controls extends HTMLElement {
   /** Draws the marks, of which near ones are one.
    * @param {number} length seconds */
   drawMarks(length) {
-    if (!this.said || this.drawn === length || !(length > 0)) return;
+    if (this.drawn === length || !(length > 0)) return;
     this.drawn = length;
     const places = new Set(this.said.map((at) => Math.round((500 * at) / length) / 5));
     this.marks.replaceChildren(...[...places].filter((place) => place <= 100).map((place) => {

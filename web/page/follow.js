@@ -33,7 +33,8 @@ export class Timelines {
 
   /** @param {number} now */
   at(now) {
-    return this.all.findLast((timeline, i) => i === 0 || timeline.anchor_us / 1000 <= now) ?? this.all[0];
+    const come = this.all.filter((timeline, i) => i === 0 || timeline.anchor_us / 1000 <= now);
+    return come[come.length - 1];
   }
 
   /** What takes effect next.
@@ -285,8 +286,8 @@ export class Follower {
     this.late = wanted - this.head.at(now, course.rate);
     this.learn();
     if (Math.abs(this.late) > JUMP) return this.jump(now, course, deed);
-    if (Math.abs(this.late) > OFF) this.correct(now, course);
-    return { ...deed, pitch: this.pitch(course), wake: 17, rate: this.correction?.rate ?? course.rate };
+    const rate = Math.abs(this.late) > OFF ? this.correct(now, course) : course.rate;
+    return { ...deed, pitch: this.pitch(course), wake: 17, rate };
   }
 
   /** How late it began says when to begin. */
@@ -305,12 +306,14 @@ export class Follower {
     return { ...deed, seek: position, play: false };
   }
 
-  /** @param {number} now @param {Course} course */
+  /** Begins to hurry or to dawdle; how fast.
+   * @param {number} now @param {Course} course */
   correct(now, course) {
     const size = Math.abs(this.late) / course.rate;
     const change = Math.max(LEAST, Math.min(MOST, (size * 1000) / CORRECT));
     const rate = course.rate * (1 + Math.sign(this.late) * change);
     this.correction = { rate, until: now + (size / change) * 1000 };
+    return rate;
   }
 
   /** Whether the pitch is kept. A browser that keeps it cuts the sound to pieces and loses its place
