@@ -48,8 +48,8 @@ export class RoomPanel extends HTMLElement {
     this.append(
       element("section", { "aria-label": "Room" },
         element("h2", {}, `Room ${readable(room?.code ?? "")}`), this.invitation(), this.knocks,
-        this.members, this.meter, this.off, this.deeds),
-      this.talk(), this.more());
+        this.members, this.meter, this.off),
+      this.talk(), this.deeds, this.more());
     this.onchange = () => this.show();
     this.onword = (/** @type {Event} */ event) => this.add(forPage(/** @type {CustomEvent} */ (event).detail), "note");
     for (const kind of ["members", "knocks", "standing"]) seat.addEventListener(kind, this.onchange);
@@ -69,14 +69,15 @@ export class RoomPanel extends HTMLElement {
       copy.textContent = done ? "Copied" : "Copy it by hand";
     });
     const code = element("img", { alt: `QR code of ${link}`, width: 200, height: 200, loading: "lazy" });
-    const details = element("details", { ontoggle: () => {
+    const details = element("details", { className: "invitation", ontoggle: () => {
       if (details.open) code.src = `/qr.svg?text=${encodeURIComponent(link)}`;
-    } }, element("summary", {}, "QR code"), code);
+    } }, element("summary", {}, "Invite others"), element("div", { className: "row-of" }, text, copy));
     const alone = /^(localhost|127\.|\[::1\])/.test(location.host);
     const hint = alone ? "This address leads here from this machine alone; others open this page by the relay's." : "";
-    return element("div", { className: "invitation" },
-      element("div", { className: "row-of" }, text, copy), details,
-      ...(hint ? [element("p", { className: "quiet" }, hint)] : []));
+    details.append(...(hint ? [element("p", { className: "quiet" }, hint)] : []), code);
+    // Who is alone wants others.
+    details.open = this.seat.members.length < 2;
+    return details;
   }
 
   talk() {

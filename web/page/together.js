@@ -30,6 +30,8 @@ export class RoomStage extends WatchPage {
   sought = undefined;
   asked = 0;
   ready = false;
+  /** It is watched since then. */
+  since = Number.POSITIVE_INFINITY;
 
   /** @param {import("./text.js").Info} info @param {import("./seat.js").Seat} seat @param {File} [own] */
   constructor(info, seat, own) {
@@ -81,6 +83,7 @@ export class RoomStage extends WatchPage {
 
   described() {
     this.follower = new Follower();
+    this.since = performance.now();
     if (this.player.pictures) this.player.pictures.onpicture = (at) => this.shown(at);
   }
 
@@ -148,7 +151,8 @@ export class RoomStage extends WatchPage {
   arrived(captured) {
     const now = performance.now();
     const offset = this.seat?.offset();
-    if (offset !== undefined) this.needs?.arrived(now, now + offset - captured);
+    // What was captured before one watched says nothing of the way.
+    if (offset !== undefined && captured > this.since + offset) this.needs.arrived(now, now + offset - captured);
   }
 
   /** Says how it goes, once a second and when that changes.
