@@ -9,6 +9,8 @@ import { clock } from "./text.js";
 
 /** Most lines kept; the oldest go. */
 const MOST = 4_000;
+/** Most marks: a bar has hardly more pixels. */
+const MARKS = 500;
 /** A line is shown to who is no farther behind its place, seconds: a newcomer reads what was said last,
  * not an hour of it. */
 const STILL = 10;
@@ -20,7 +22,7 @@ export class Lines {
     /** Those that were not shown. @type {{ line: Line, news: boolean }[]} */
     this.waiting = [];
     this.highest = 0;
-    /** Where something was said, seconds: marks on the seek bar. @type {number[]} */
+    /** What was said where, for the seek bar: seconds, words. @type {{ at: number, label: string }[]} */
     this.marks = [];
   }
 
@@ -31,11 +33,11 @@ export class Lines {
       if (line.number <= this.highest) continue;
       this.highest = line.number;
       const said = ["said", "sealed", "reacted"].includes(line.what);
-      if (said) this.marks.push(line.position_us / 1e6);
+      if (said) this.marks.push({ at: line.position_us / 1e6, label: `${line.who}: ${wordsOf(line)}`.slice(0, 80) });
       this.waiting.push({ line, news: !said && now - line.at_us / 1000 < NEWS });
     }
     this.waiting = this.waiting.slice(-MOST);
-    this.marks = this.marks.slice(-MOST);
+    this.marks = this.marks.slice(-MARKS);
   }
 
   /** What is to be shown at this position, seconds; undefined: a live stream, where everything belongs

@@ -2,6 +2,7 @@
 import { Controls, pressed } from "./controls.js";
 import { LivePlayer } from "./live.js";
 import { RecordedPlayer } from "./recorded.js";
+import { Subtitles } from "./subtitles.js";
 import { element, path, size } from "./text.js";
 
 /** The bar goes so long after the last sign of life, milliseconds. */
@@ -15,8 +16,9 @@ export class WatchPage extends HTMLElement {
   figures = element("dl", { className: "figures", hidden: true });
   unmute = element("button", { type: "button", className: "unmute", hidden: true,
     onclick: () => this.deeds().mute() }, "Tap for sound");
-  controls = new Controls(this.deeds());
-  stage = element("div", { className: "stage" }, this.video, this.canvas, this.word, this.unmute, this.figures, this.controls);
+  subtitles = new Subtitles();
+  controls = new Controls(this.deeds(), this.subtitles.menu);
+  stage = element("div", { className: "stage" }, this.video, this.canvas, this.subtitles.lines, this.word, this.unmute, this.figures, this.controls);
   playing = true;
   speed = 1;
   /** Pictures that were shown: in all, since a moment, how many a second; the first one's moment. */
@@ -68,6 +70,7 @@ export class WatchPage extends HTMLElement {
     );
     this.count();
     this.wake();
+    if (this.info.recording) void this.subtitles.open(name);
   }
 
   /** The way to watch this with others. @returns {Node[]} */
@@ -180,6 +183,7 @@ export class WatchPage extends HTMLElement {
       facts: () => {
         this.figures.hidden = !this.figures.hidden;
       },
+      words: () => this.subtitles.toggle(),
     };
   }
 
@@ -197,8 +201,13 @@ export class WatchPage extends HTMLElement {
     return this.player instanceof RecordedPlayer ? this.player.position() : this.bounds().end;
   }
 
+  /** Of what can be watched from earlier. */
+  film() {
+    return this.player instanceof RecordedPlayer ? this.player.facts : this.past;
+  }
+
   bounds() {
-    const facts = this.player instanceof RecordedPlayer ? this.player.facts : this.past;
+    const facts = this.film();
     return { start: facts?.starts[0] ?? 0, end: facts?.end ?? 0 };
   }
 
@@ -257,6 +266,9 @@ export class WatchPage extends HTMLElement {
       this.pictures.rate = (this.pictures.shown * 1000) / (now - this.pictures.since);
       [this.pictures.total, this.pictures.shown, this.pictures.since] = [this.pictures.total + this.pictures.shown, 0, now];
     }
+    const facts = this.film();
+    this.controls.preview.film = facts && { name: this.info.name, facts };
+    this.subtitles.show(player.live ? -1 : this.at());
     if (!this.figures.hidden) this.figure();
     this.dataset.pictures = String(this.pictures.total + this.pictures.shown);
     this.dataset.delay = this.delay === undefined ? "" : String(Math.round(this.delay));
@@ -283,6 +295,7 @@ export class WatchPage extends HTMLElement {
 
   close() {
     this.player.close();
+    this.subtitles.close();
     clearInterval(this.timer);
     clearTimeout(this.rest);
     document.removeEventListener("keydown", this.keys);

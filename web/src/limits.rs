@@ -58,6 +58,10 @@ pub const STILLS: usize = 2;
 pub const KEPT_STILLS: usize = 256;
 /// Largest sides of a picture, pixels.
 pub const STILL_SIDES: (u32, u32) = (640, 360);
+/// Largest sides of a small picture of a place in a recording, pixels.
+pub const THUMBNAIL_SIDES: (u32, u32) = (160, 90);
+/// Subtitles are said within this, or asked for again: longer than a node takes.
+pub const SUBTITLES: Duration = Duration::from_secs(25);
 
 /// Largest sides of pictures that are made for `.mjpeg`, pixels.
 pub const MJPEG_SIDES: (u32, u32) = (1280, 720);

@@ -112,7 +112,7 @@ export function roomTests({ open, until, shot, start, stop, restart, port }) {
       await ana.evaluate(() => document.activeElement.blur());
       await ana.keyboard.press(" ");
       for (const page of [ana, ben]) await plays(page);
-      assert.ok(await ana.evaluate(() => document.querySelectorAll(".marks i").length) > 0, "what was said is marked on the bar");
+      assert.ok(await ana.evaluate(() => document.querySelectorAll(".marks span").length) > 0, "what was said is marked on the bar");
       await shot(ana, "room");
       await shot(ben, "room-phone");
       assert.ok(await ben.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it is too wide");
