@@ -5,7 +5,9 @@
 //! page        the page's files, and headers of every answer
 //! accounts    who asks, log-in and log-out, and what is whose
 //! origin      which site a request comes from
-//! socket      the page's WebSocket: live streams
+//! socket      the page's WebSocket: live streams, and the way to rooms
+//! word        what a page says there
+//! room        what a page is told of rooms, and their list
 //! outputs     live streams and recordings by name: .mp4 .mjpeg .m3u8 .jpg and segments
 //! movie_file  a recording as one MP4 that can be read from any byte
 //! playlist    HTTP Live Streaming
@@ -43,10 +45,12 @@ mod page;
 mod playlist;
 mod recorded;
 mod ring;
+mod room;
 mod shelf;
 mod socket;
 mod still;
 mod viewer;
+mod word;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
@@ -99,6 +103,8 @@ pub async fn serve(node: Node, listeners: Vec<TcpListener>, options: Options) {
         .route("/page/{name}", get(page::named))
         .route("/api", get(page::api))
         .route("/socket", get(socket::open))
+        .route("/rooms.json", get(room::list))
+        .route("/qr.svg", get(room::qr))
         .route("/streams.json", get(outputs::catalogue))
         .route("/streams/{file}", get(outputs::streams))
         .route("/movies/{file}", get(outputs::movies))

@@ -21,6 +21,10 @@ pub const WORD: usize = 4 << 10;
 pub const FIRST_WORD: Duration = Duration::from_secs(10);
 /// Messages of a page in a row, without a pause of a second between them, before it is closed.
 pub const WORDS: u32 = 64;
+/// So many of them come back each second: in a room it reports, asks what time it is and is used.
+pub const WORDS_BACK: u32 = 16;
+/// Longest text of a QR code, bytes: a link to a room of the longest host name.
+pub const QR: usize = 320;
 
 /// An upload of which nothing comes for so long is closed; it can be gone on with.
 pub const UPLOAD_IDLE: Duration = Duration::from_secs(30);

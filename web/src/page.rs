@@ -42,6 +42,16 @@ static FILES: &[(&str, &str, &str)] = files! {
     "canvas.js" SCRIPT,
     "playout.js" SCRIPT,
     "text.js" SCRIPT,
+    "clock.js" SCRIPT,
+    "follow.js" SCRIPT,
+    "lines.js" SCRIPT,
+    "seat.js" SCRIPT,
+    "screen.js" SCRIPT,
+    "own.js" SCRIPT,
+    "together.js" SCRIPT,
+    "door.js" SCRIPT,
+    "panel.js" SCRIPT,
+    "room.js" SCRIPT,
 };
 
 fn file(name: &str) -> Result<Response, Error> {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
 import { accounts } from "./accounts.mjs";
+import { roomTests } from "./rooms.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
@@ -25,7 +26,7 @@ function freePort() {
 }
 
 function start(program, ...flags) {
-  const child = spawn(join(bin, program), flags, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, RUST_LOG: "error" } });
+  const child = spawn(join(bin, program), flags, { stdio: ["ignore", program === "client" ? "pipe" : "ignore", "pipe"], env: { ...process.env, RUST_LOG: "error" } });
   child.stderr.pipe(process.stderr);
   children.add(child);
   return child;
@@ -160,7 +161,7 @@ const tests = {
       await shot(page, name);
       if (!options.isMobile) {
         await page.keyboard.press("Tab"); // to the content
-        for (let i = 0; i < 12; i += 1) {
+        for (let i = 0; i < 20; i += 1) {
           if ((await page.evaluate(() => document.activeElement?.getAttribute("href"))) === "/?watch=pattern") break;
           await page.keyboard.press("Tab");
         }
@@ -398,6 +399,14 @@ const tests = {
     await page.context().close();
   },
 };
+async function restart() {
+  await stop(relay);
+  relay = relayed();
+  await ready();
+}
+Object.assign(tests, roomTests({ open, until, shot, start, stop, restart, port }));
+/** Only those with this in their name, where it is said. */
+const only = process.env.ONLY ?? "";
 
 /** Until the relay has everything. */
 async function ready() {
@@ -414,7 +423,7 @@ async function ready() {
 let failed = 0;
 try {
   await ready();
-  for (const [name, test] of Object.entries(tests)) {
+  for (const [name, test] of Object.entries(tests).filter(([name]) => name.includes(only))) {
     complaints.length = 0;
     try {
       await test();

@@ -3,16 +3,19 @@
 //! hears aligned to the sample, cross-correlated) and seen (both windows in one look), not on what the
 //! programs say of themselves.
 //!
-//! Cases, each for `LENGTH` seconds (600) but the last two: `live` (a stream without a room), `pair`
+//! Cases, each for `LENGTH` seconds (600) but `pause` and `join`: `live` (a stream without a room), `pair`
 //! (two in a room; then with one's clock 50 ppm fast), `five` (and a sixth whose clock is fast),
 //! `snapcast` (two of its players, for comparison; the packages snapserver and snapclient), `pause` (how
-//! far apart a pause is heard), `join` (from the start of the program to being in step).
+//! far apart a pause is heard), `join` (from the start of the program to being in step). Only when they are
+//! asked for, `browser` and `browser-live`: a native viewer and Chromium in one room.
 //!
 //! With `BEHIND` (put before the last viewer's command, such as `ip netns exec far`) and `HOST` (the
 //! address it reaches this machine by) `pair` is measured over a network, and `five` has a seventh
 //! viewer there. With `KEEP` (a folder) what `pair` and `five` measure is kept there, and what each viewer says
 //! of itself, for `scripts/plot-sync`. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the
 //! fast clock.
+
+mod browser;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,16 +35,21 @@ use tests::step;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let cases: [(&str, fn()); 6] = [
+    let cases: [(&str, fn()); 8] = [
         ("live", live),
         ("pair", pair),
         ("five", five),
         ("pause", pause),
         ("join", join),
         ("snapcast", snapcast),
+        ("browser", browser::recorded),
+        ("browser-live", browser::live),
     ];
     for (name, case) in cases {
-        if wanted.is_empty() || wanted.iter().any(|case| case == name) {
+        // A browser is not there unless it was asked for.
+        if wanted.is_empty() && !name.starts_with("browser")
+            || wanted.iter().any(|case| case == name)
+        {
             case();
             println!();
         }
@@ -190,7 +198,7 @@ fn told(command: &mut Command, name: &str) {
 struct Room {
     _folder: tempfile::TempDir,
     _server: Process,
-    _relay: Process,
+    relay: Process,
     address: String,
     code: String,
     display: Display,
@@ -207,33 +215,15 @@ impl Room {
         let (server, origin) = process::server(&["--library", &library]);
         let listen = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
         let listen = format!("{listen}:0");
-        let (relay, address) = process::relay(&["--origin", &origin, "--listen", &listen]);
+        let page = ["--http", "127.0.0.1:0"];
+        let (relay, address) =
+            process::relay(&[&["--origin", &origin, "--listen", &listen], &page[..]].concat());
         tests::eventually("the movie", || {
             let list = process::start("client", &["--connect", &address, "--list", "--json"]);
             list.end().1.iter().any(|line| line.contains("\"movie\"")).then_some(())
         });
-        let display = Display::start(1280, 360);
-        let sound = Sound::with_cards(cards);
-        let args = ["--connect", &address, "--stream", "movie", "--create-room", "--name", "Ana"];
-        let mut command = process::command("client");
-        command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
-        told(&mut command, "viewer 1");
-        let mut host = Process::spawn("client", command);
-        let line = host.line("you are in room");
-        let words = line.split([' ', ',']);
-        let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
-        sound.give_card(&host, 1);
-        let code = code.to_string();
-        Self {
-            _folder: folder,
-            _server: server,
-            _relay: relay,
-            address,
-            code,
-            display,
-            sound,
-            _host: host,
-        }
+        let (_host, display, sound, code) = host(&address, cards);
+        Self { _folder: folder, _server: server, relay, address, code, display, sound, _host }
     }
 
     /// Another viewer, on its own card; the second alone has a window, if it does not hang there.
@@ -246,6 +236,22 @@ impl Room {
         let display = Some(&self.display).filter(|_| card == 2 && !is_fast);
         viewer(command, display, &self.sound, card, &[])
     }
+}
+
+/// The first viewer of a room of "movie", on the first of so many cards; and the room's code.
+fn host(address: &str, cards: usize) -> (Process, Display, Sound, String) {
+    let display = Display::start(1280, 360);
+    let sound = Sound::with_cards(cards);
+    let args = ["--connect", address, "--stream", "movie", "--create-room", "--name", "Ana"];
+    let mut command = process::command("client");
+    command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
+    told(&mut command, "viewer 1");
+    let mut host = Process::spawn("client", command);
+    let line = host.line("you are in room");
+    let words = line.split([' ', ',']);
+    let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
+    sound.give_card(&host, 1);
+    (host, display, sound, code.to_string())
 }
 
 /// The client, behind what `BEHIND` says.
