@@ -88,7 +88,8 @@ export class CataloguePage extends HTMLElement {
   open() {
     const section = (/** @type {string} */ name, /** @type {HTMLElement} */ cards) =>
       element("section", { hidden: true, "aria-label": name }, element("h2", {}, name), cards);
-    this.replaceChildren(element("div", { className: "search" }, this.search), this.note,
+    this.replaceChildren(element("h1", { className: "unseen" }, "What there is to watch"),
+      element("div", { className: "search" }, this.search), this.note,
       section("Live", this.live), section("Library", this.library));
     void this.look();
     this.timer = setInterval(() => {

@@ -36,7 +36,8 @@ async function watch(name) {
     watching.open();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    main.replaceChildren(element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
+    main.replaceChildren(element("h1", { className: "unseen" }, "Nothing to watch"),
+      element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
   }
 }
 
