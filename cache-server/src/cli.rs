@@ -98,7 +98,7 @@ pub enum Chore {
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
-    .args(["origin", "publish_token"]))]
+    .args(["origin", "publish_token", "films"]))]
 #[command(
     version,
     after_help = "Examples:\n  \
@@ -106,6 +106,8 @@ pub enum Chore {
     cache-server --origin cam --origin films     two origins, one catalogue\n  \
     cache-server --origin films --cache-dir /var/cache/films --cache-size 50G\n                                                 \
     keep recordings on the disk\n  \
+    cache-server --films /srv/films              offer a folder of movies, to which people add films
+  \
     cache-server --publish-token SECRET          take streams that servers push here\n  \
     cache-server cache list --cache-dir /var/cache/films\n\n\
     Watch with: client --connect THIS-HOST, or in a browser: http://THIS-HOST:8080/\n\n\
@@ -155,6 +157,21 @@ pub struct Args {
     /// Keep live streams whole, watched or not: when one ends, it is offered as a recording
     #[arg(long, requires = "cache_dir")]
     pub record: bool,
+
+    /// Offer the movies below this folder, each from any point; people add films to it in the page. What
+    /// viewers cannot play is converted by ffmpeg
+    #[arg(long, value_name = "DIR")]
+    pub films: Option<PathBuf>,
+
+    /// Largest film that may be added, as 500M, 8G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size)]
+    #[arg(requires = "films")]
+    pub film_size: u64,
+
+    /// Fetch films that people add by their address from networks that are not everybody's, too: from
+    /// this machine and the local network
+    #[arg(long, requires = "films")]
+    pub fetch_private: bool,
 
     /// Most members of a room in which people watch together
     #[arg(long, value_name = "N", default_value_t = Options::default().size)]
@@ -211,6 +228,13 @@ impl Args {
             When::Optional => Some(Policy::Optional),
             When::Required => Some(Policy::Required),
         }
+    }
+
+    /// Where films are added, and what is taken; `None`: none are.
+    #[must_use]
+    pub fn films(&self) -> Option<library::films::Settings> {
+        let folder = self.films.clone()?;
+        Some(library::films::Settings::new(folder, self.film_size, self.fetch_private))
     }
 
     /// How rooms are kept; `None`: they are not.
@@ -309,10 +333,17 @@ mod tests {
             "cache-server cache remove --cache-dir d film",
             "cache-server cache prefetch --cache-dir d --origin tv film",
             "cache-server cache export --cache-dir d film out.mkv",
+            "cache-server --films d --film-size 500M --fetch-private",
         ] {
             assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["cache-server", "cache-server cache list", "cache-server --cache-dir d"] {
+        for line in [
+            "cache-server",
+            "cache-server cache list",
+            "cache-server --cache-dir d",
+            "cache-server --origin a --film-size 1G",
+            "cache-server --origin a --fetch-private",
+        ] {
             assert!(Args::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -11,9 +11,11 @@ use relay::announce::{self, Kind};
 use relay::rooms::Rooms;
 use relay::{Config, Keep, Node, listen, process, reach};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use web::accounts::{self, Accounts, Place};
 
+use crate::cinema::Cinema;
 use crate::cli::Args;
 use crate::rooms::{self, Lobby, Options};
 use crate::store::Store;
@@ -44,6 +46,12 @@ pub enum Error {
         "--accounts needs a place to keep them: add --cache-dir DIR, or --accounts-db sqlite:FILE"
     )]
     NowhereForAccounts,
+    /// Films cannot be added to their folder.
+    #[error(transparent)]
+    Films(#[from] library::films::Error),
+    /// Films cannot be offered.
+    #[error(transparent)]
+    Library(#[from] library::Error),
     /// The system does not tell us of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -65,6 +73,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         None => None,
     };
     let rewind = args.rewind();
+    let wanted = args.films();
     let lobby = lobby(&args).await?;
     let accounts = accounts(&args).await?;
     let keeps_rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
@@ -81,6 +90,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let rooms_file = lobby.as_ref().and_then(|lobby| lobby.file());
     say_hello(&named, rooms_file, accounts.as_ref(), &addresses, &pages);
 
+    let cinema = wanted.map(|settings| Cinema::open(settings, &node, &Handle::current()));
+    let cinema = cinema.transpose()?;
     let recorded = node.clone();
     // Reading the folder is work for another thread; nobody waits for it.
     tokio::task::spawn_blocking(move || recorded.offer_recorded());
@@ -89,7 +100,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         let node = node.clone();
         origins.spawn(async move { node.pull(&origin).await });
     }
-    let browsers = tokio::spawn(web::serve(node.clone(), pages, web::Options { accounts }));
+    let options = web::Options { accounts, films: cinema.as_ref().map(Cinema::films) };
+    let browsers = tokio::spawn(web::serve(node.clone(), pages, options));
     let mut serving = Box::pin(node.serve(listeners));
     let result = tokio::select! {
         () = &mut serving => return Ok(()),
@@ -100,6 +112,9 @@ pub async fn run(args: Args) -> Result<(), Error> {
     serving.await;
     // A page that panicked is no reason to end otherwise.
     let _ = browsers.await;
+    if let Some(cinema) = cinema {
+        cinema.end().await;
+    }
     if let Some(lobby) = lobby {
         lobby.flush().await;
     }

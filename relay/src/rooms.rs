@@ -47,7 +47,8 @@ pub(crate) fn is_of_rooms(message: &Message) -> bool {
 }
 
 /// What a node without rooms answers.
-pub(crate) fn none_here() -> Message {
+#[must_use]
+pub fn none_here() -> Message {
     let reason = "no rooms are kept here; connect to a relay (cache-server) that keeps some";
     Message::Refused(Refused { why: Refusal::NoRooms, reason: reason.to_owned() })
 }

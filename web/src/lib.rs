@@ -5,7 +5,9 @@
 //! page        the page's files, and headers of every answer
 //! accounts    who asks, log-in and log-out, and what is whose
 //! origin      which site a request comes from
-//! socket      the page's WebSocket: live streams
+//! socket      the page's WebSocket: live streams, and the way to rooms
+//! word        what a page says there
+//! room        what a page is told of rooms, and their list
 //! outputs     live streams and recordings by name: .mp4 .mjpeg .m3u8 .jpg and segments
 //! movie_file  a recording as one MP4 that can be read from any byte
 //! playlist    HTTP Live Streaming
@@ -18,6 +20,8 @@
 //! form        packets to fragments: what goes into the MP4 and what beside it
 //! viewer      a viewer of the node in its own process
 //! names       names in addresses
+//! films       films that people add
+//! adder       who adds them
 //! limits      every bound
 //! ```
 //!
@@ -25,9 +29,11 @@
 //! muxed once, however many watch.
 
 pub mod accounts;
+mod adder;
 mod error;
 mod facts;
 mod feed;
+mod films;
 mod form;
 pub mod limits;
 mod listen;
@@ -39,14 +45,17 @@ mod page;
 mod playlist;
 mod recorded;
 mod ring;
+mod room;
 mod shelf;
 mod socket;
 mod still;
 mod viewer;
+mod word;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
+use library::films::Films;
 use relay::Node;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -63,6 +72,7 @@ pub const DEFAULT_PORT: u16 = 8080;
 struct Shared {
     node: Node,
     accounts: Option<Accounts>,
+    films: Option<Films>,
     feeds: feed::Feeds,
     movies: recorded::Movies,
     stills: still::Stills,
@@ -73,6 +83,8 @@ struct Shared {
 pub struct Options {
     /// Who may log in; `None`: there are no accounts.
     pub accounts: Option<Accounts>,
+    /// Films that people add; `None`: they add none.
+    pub films: Option<Films>,
 }
 
 /// Serves what the node has on all of `listeners` until [`Node::shut_down`]. To be called within a
@@ -84,15 +96,19 @@ pub async fn serve(node: Node, listeners: Vec<TcpListener>, options: Options) {
         stills: still::Stills::new(node.clone()),
         node: node.clone(),
         accounts: options.accounts,
+        films: options.films,
     };
     let router = Router::new()
         .route("/", get(page::start))
         .route("/page/{name}", get(page::named))
         .route("/api", get(page::api))
         .route("/socket", get(socket::open))
+        .route("/rooms.json", get(room::list))
+        .route("/qr.svg", get(room::qr))
         .route("/streams.json", get(outputs::catalogue))
         .route("/streams/{file}", get(outputs::streams))
         .route("/movies/{file}", get(outputs::movies))
+        .merge(films::routes())
         .fallback(async || Error::Missing("there is nothing here; / is the page".to_owned()))
         .merge(accounts::pages::routes())
         .layer(from_fn_with_state(shared.clone(), accounts::gate))

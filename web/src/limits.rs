@@ -21,6 +21,13 @@ pub const WORD: usize = 4 << 10;
 pub const FIRST_WORD: Duration = Duration::from_secs(10);
 /// Messages of a page in a row, without a pause of a second between them, before it is closed.
 pub const WORDS: u32 = 64;
+/// So many of them come back each second: in a room it reports, asks what time it is and is used.
+pub const WORDS_BACK: u32 = 16;
+/// Longest text of a QR code, bytes: a link to a room of the longest host name.
+pub const QR: usize = 320;
+
+/// An upload of which nothing comes for so long is closed; it can be gone on with.
+pub const UPLOAD_IDLE: Duration = Duration::from_secs(30);
 
 /// What one live stream keeps for web viewers, bytes.
 pub const FEED: usize = 48 << 20;
@@ -54,6 +61,10 @@ pub const STILLS: usize = 2;
 pub const KEPT_STILLS: usize = 256;
 /// Largest sides of a picture, pixels.
 pub const STILL_SIDES: (u32, u32) = (640, 360);
+/// Largest sides of a small picture of a place in a recording, pixels.
+pub const THUMBNAIL_SIDES: (u32, u32) = (160, 90);
+/// Subtitles are said within this, or asked for again: longer than a node takes.
+pub const SUBTITLES: Duration = Duration::from_secs(25);
 
 /// Largest sides of pictures that are made for `.mjpeg`, pixels.
 pub const MJPEG_SIDES: (u32, u32) = (1280, 720);

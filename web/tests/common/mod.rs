@@ -19,7 +19,9 @@ use proto::conn::now;
 use proto::packet::PacketHeader;
 use proto::recording::{Index, RecordingInfo};
 use proto::stream::{Audio, AudioCodec, Media, Video, VideoCodec};
+use proto::subtitle::SubtitleTrack;
 use proto::{Packet, StreamDescription, Track};
+use relay::recording::Coming;
 use relay::{Config, Missing, Node, Piece, Recording, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -340,5 +342,16 @@ impl Recording for Tape {
         let piece = self.pieces.get(number as usize).cloned();
         let missing = || Missing::Gone(format!("there is no segment {number}"));
         Box::pin(std::future::ready(piece.ok_or_else(missing)))
+    }
+
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        let (language, title) = ("de".to_owned(), "<b>".to_owned());
+        Box::pin(std::future::ready(Ok(vec![SubtitleTrack { key: 255, language, title }])))
+    }
+
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        let gone = || Missing::Gone("there is no such text".to_owned());
+        let text = (key == 255).then(|| Bytes::from_static(b"WEBVTT\n")).ok_or_else(gone);
+        Box::pin(std::future::ready(text))
     }
 }

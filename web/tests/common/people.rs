@@ -15,7 +15,11 @@ pub(crate) async fn accounts(folder: &Path, policy: Policy) -> Accounts {
 pub(crate) async fn site(policy: Policy) -> (Site, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let accounts = accounts(folder.path(), policy).await;
-    (Site::start_with(web::Options { accounts: Some(accounts) }).await, folder)
+    (
+        Site::start_with(web::Options { accounts: Some(accounts), ..web::Options::default() })
+            .await,
+        folder,
+    )
 }
 
 pub(crate) struct Person<'a> {

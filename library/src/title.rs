@@ -6,22 +6,24 @@ use std::sync::{Arc, Mutex, Weak};
 use bytes::Bytes;
 use proto::StreamDescription;
 use proto::recording::{Index, RecordingId, RecordingInfo};
+use proto::subtitle::SubtitleTrack;
 use relay::{Missing, Piece, Recording};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::Shared;
-use super::version::{Phase, Ready, Version};
+use crate::Shared;
+use crate::subtitles;
+use crate::version::{Phase, Ready, Version};
 
 type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A movie, whichever version of its file there is.
 #[derive(Debug)]
-pub(super) struct Title {
+pub(crate) struct Title {
     /// Of its stream.
     name: String,
     /// For people.
-    title: String,
+    title: Mutex<String>,
     shared: Arc<Shared>,
     version: Mutex<Arc<Version>>,
     index: watch::Sender<Option<Arc<Index>>>,
@@ -30,7 +32,7 @@ pub(super) struct Title {
 }
 
 impl Title {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         title: String,
         shared: Arc<Shared>,
@@ -38,7 +40,7 @@ impl Title {
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             name,
-            title,
+            title: Mutex::new(title),
             shared,
             version: Mutex::new(version),
             index: watch::Sender::new(None),
@@ -46,26 +48,38 @@ impl Title {
         })
     }
 
-    pub(super) fn version(&self) -> Arc<Version> {
+    pub(crate) fn version(&self) -> Arc<Version> {
         self.version.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// The file is another one: what was known of the old one holds no more.
-    pub(super) fn replace(&self, version: Arc<Version>) {
+    pub(crate) fn replace(&self, version: Arc<Version>) {
         self.close();
         *self.version.lock().unwrap_or_else(|e| e.into_inner()) = version;
         self.index.send_replace(None);
     }
 
+    /// Calls it otherwise, for people; whether it was.
+    pub(crate) fn rename(&self, title: &str) -> bool {
+        let mut current = self.title.lock().unwrap_or_else(|e| e.into_inner());
+        if *current == title {
+            return false;
+        }
+        title.clone_into(&mut current);
+        drop(current);
+        self.publish(&self.version());
+        true
+    }
+
     /// Closes files that nobody will ask for any more.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         if let Some(ready) = self.version().ready() {
             self.shared.readers.forget(&ready.plan);
         }
     }
 
     /// Looks through the file, unless somebody does or has.
-    pub(super) async fn prepare(&self) {
+    pub(crate) async fn prepare(&self) {
         let version = self.version();
         if version.begin() {
             self.make(&version).await;
@@ -95,7 +109,7 @@ impl Title {
             id: plan.id(),
             description: StreamDescription {
                 name: self.name.clone(),
-                title: self.title.clone(),
+                title: self.title.lock().unwrap_or_else(|e| e.into_inner()).clone(),
                 live: false,
                 // The same whenever the same content is served.
                 run: u64::from_le_bytes(run),
@@ -140,6 +154,18 @@ impl Title {
             Ok(Ok(_)) => Ok(()),
             _ => Err(gone()),
         }
+    }
+
+    /// In a task of its own: what was begun for a viewer that leaves is there for the next.
+    fn aside<T: Send + 'static>(
+        &self,
+        making: impl Future<Output = Result<T, Missing>> + Send + 'static,
+    ) -> Coming<'_, Result<T, Missing>> {
+        let task = self.shared.runtime.spawn(making);
+        Box::pin(async move {
+            let failed = || Missing::Later("the server is being shut down".to_owned());
+            task.await.unwrap_or_else(|_| Err(failed()))
+        })
     }
 
     async fn piece(
@@ -189,7 +215,7 @@ impl Title {
 }
 
 /// On a thread that may wait for a disk.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     make: impl FnOnce() -> Result<T, Missing> + Send + 'static,
 ) -> Result<T, Missing> {
     let failed = || Missing::Later("it could not be made; ask again later".to_owned());
@@ -238,13 +264,7 @@ impl Recording for Title {
             let gone = Missing::Gone(format!("there is no segment {number}"));
             return Box::pin(std::future::ready(Err(gone)));
         };
-        // A task of its own: what was begun for a viewer that leaves is there for the next.
-        let making = Self::piece(self.shared.clone(), version, ready, number);
-        let task = self.shared.runtime.spawn(making);
-        Box::pin(async move {
-            let failed = || Missing::Later("the server is being shut down".to_owned());
-            task.await.unwrap_or_else(|_| Err(failed()))
-        })
+        self.aside(Self::piece(self.shared.clone(), version, ready, number))
     }
 
     fn poster(&self) -> Coming<'_, Bytes> {
@@ -254,6 +274,14 @@ impl Recording for Title {
         };
         let task = self.shared.runtime.spawn(Self::picture(self.shared.clone(), version, ready));
         Box::pin(async move { task.await.ok().and_then(Result::ok).unwrap_or_default() })
+    }
+
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        self.aside(subtitles::list(self.version()))
+    }
+
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        self.aside(subtitles::text(self.shared.clone(), self.version(), key))
     }
 }
 
@@ -265,7 +293,7 @@ mod tests {
     use media::demux::Movie;
 
     use super::*;
-    use crate::library::tree::Stamp;
+    use crate::tree::Stamp;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn two_viewers_of_a_segment_have_it_read_once() {
