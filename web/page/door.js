@@ -1,4 +1,5 @@
 // Before a room: who makes one or comes in says its name, and what else is asked for.
+import { account } from "./account.js";
 import { codeIn, forPage, readable } from "./lines.js";
 import { lengthOf } from "./own.js";
 import { element } from "./text.js";
@@ -41,7 +42,7 @@ export function wrong(name, pin) {
  */
 export class RoomDoor extends HTMLElement {
   name = element("input", { type: "text", autocomplete: "nickname", maxLength: NAME, required: true,
-    value: localStorage.getItem("name") ?? "" });
+    value: account.name ?? localStorage.getItem("name") ?? "" });
   pin = element("input", { type: "text", autocomplete: "off", maxLength: PIN.most, inputMode: "text" });
   own = element("input", { type: "file", accept: "video/*,audio/*,.mkv" });
   control = element("select", {},

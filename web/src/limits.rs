@@ -98,5 +98,5 @@ pub const SESSION_TOUCH_S: i64 = 3_600;
 pub const SESSION_LOOK: Duration = Duration::from_secs(60);
 /// Sessions of one account.
 pub const SESSIONS: i64 = 32;
-/// Things of each kind that belong to one account.
-pub const OWNED: i64 = 500;
+/// Rooms that belong to one account; those it had for longest are its no more.
+pub const OWN_ROOMS: i64 = 500;

@@ -63,6 +63,12 @@ pub(crate) fn refusal(why: &str, reason: &str) -> Value {
     json!({"say": "refused", "why": why, "reason": reason})
 }
 
+/// The code of a room that one enters as its first member: who made it, now or before.
+pub(crate) fn made(told: &Value) -> Option<&str> {
+    let is_first = told["say"] == "entered" && told["you"] == 1;
+    told["code"].as_str().filter(|_| is_first)
+}
+
 fn entered(entered: &Entered) -> Value {
     let settings = &entered.settings;
     json!({
