@@ -390,7 +390,7 @@ const tests = {
   },
 
   async "people register, log in and out, change their password and go"() {
-    await accounts({ start, stop, freePort, open, until, shot, pictures, origins });
+    await accounts({ start, stop, freePort, open, until, shot, pictures, inspect, origins });
   },
 
   async "a relay that comes back is watched on"() {
