@@ -26,9 +26,8 @@ async fn one_registers_logs_out_and_in_changes_the_password_and_goes() {
     assert!(made.head.contains("cache-control: no-store"), "{}", made.head);
     assert_eq!(ana.who().await["name"], "Ana");
 
-    let taken =
-        Person::nobody(&site).says("register", json!({"name": "ANA", "password": "12345678x"}));
-    let taken = taken.await;
+    let mut other = Person::nobody(&site);
+    let taken = other.says("register", json!({"name": "ANA", "password": "12345678x"})).await;
     assert_eq!((taken.status, taken.text().trim()), (409, "'ANA' is taken; choose another name"));
 
     let mut phone = Person::nobody(&site);

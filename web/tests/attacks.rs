@@ -122,7 +122,8 @@ async fn programs_cannot_guess_either() {
         .says("register", json!({"name": "Ana", "password": "correct horse"}))
         .await;
     let wrong = "Authorization: Basic QW5hOndyb25n"; // Ana:wrong
-    let guess = |_| site.ask("GET", "/streams.json", &[wrong]);
+    let wrong = [wrong];
+    let guess = |_| site.ask("GET", "/streams.json", &wrong);
     let answers = futures_util::future::join_all((0..30).map(guess)).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 10);
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 20);

@@ -84,7 +84,8 @@ async fn ownership(store: &Store) {
     store.delete(cem.id).await.expect("asked");
     assert_eq!(store.owner(Kind::Room, "K7XW2M9QPD").await.expect("asked"), None);
     for n in 0..=limits::OWNED {
-        own(&dora, Kind::Film, &format!("film {n}"), 10 + n).await;
+        let film = format!("film {n}");
+        store.own(dora.id, Kind::Film, &film, 10 + n).await.expect("asked");
     }
     let films = owned(&dora, Kind::Film).await;
     assert_eq!(films.len() as i64, limits::OWNED);
@@ -106,7 +107,7 @@ async fn accounts_are_kept_in_a_file() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_kept_in_postgresql() {
-    let Some(server) = super::postgres::Server::start() else {
+    let Some(server) = postgres::Server::start() else {
         eprintln!("SKIPPED: PostgreSQL is not installed (scripts/setup --tests installs it)");
         return;
     };
