@@ -3,6 +3,7 @@ import { account } from "./account.js";
 import { codeIn, forPage, readable } from "./lines.js";
 import { lengthOf } from "./own.js";
 import { element } from "./text.js";
+import { streamOf, videoOf } from "./youtube.js";
 
 /** Longest name and PIN, bytes of UTF-8; shortest PIN. */
 const NAME = 40;
@@ -66,11 +67,11 @@ export class RoomDoor extends HTMLElement {
       void this.submit();
     } },
     element("h1", {}, heading),
-    ...(makes ? [element("p", { className: "quiet" }, to.title || to.stream)] : []),
+    ...(makes ? [element("p", { className: "quiet" }, videoOf(to.stream) ? "A video on YouTube" : to.title || to.stream)] : []),
     field("Your name", this.name),
     field("PIN", this.pin, makes ? "Who comes in has to know it. Leave it empty to need none." : "If the room has one."),
     ...(makes ? this.settings() : []),
-    this.ownCopy(),
+    ...(makes && videoOf(to.stream) ? [] : [this.ownCopy()]),
     this.note, this.send);
     this.append(form);
   }
@@ -136,6 +137,8 @@ customElements.define("room-door", RoomDoor);
 export class OpenRooms extends HTMLElement {
   code = element("input", { type: "text", placeholder: "Code or link", "aria-label": "Code or link of a room", autocomplete: "off",
     autocapitalize: "characters", spellcheck: false, maxLength: 300 });
+  link = element("input", { type: "url", placeholder: "Link of a video on YouTube", "aria-label": "Link of a video on YouTube", autocomplete: "off",
+    spellcheck: false, maxLength: 300 });
   note = element("p", { className: "wrong", role: "alert", hidden: true });
   rooms = element("ul", { className: "rooms" });
   kept = "";
@@ -146,7 +149,11 @@ export class OpenRooms extends HTMLElement {
       event.preventDefault();
       this.enter();
     } }, this.code, element("button", { type: "submit", className: "plain" }, "Join a room"));
-    this.append(element("section", { "aria-label": "Rooms" }, element("h2", {}, "Watch together"), form, this.note, this.rooms));
+    const video = element("form", { className: "by-code", noValidate: true, onsubmit: (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.make();
+    } }, this.link, element("button", { type: "submit", className: "plain" }, "Watch it together"));
+    this.append(element("section", { "aria-label": "Rooms" }, element("h2", {}, "Watch together"), form, video, this.note, this.rooms));
     this.hidden = true;
   }
 
@@ -155,6 +162,14 @@ export class OpenRooms extends HTMLElement {
     this.note.hidden = code !== undefined;
     this.note.textContent = "A code has 10 letters and digits, such as K7XW2-M9QPD.";
     if (code) this.dispatchEvent(new CustomEvent("go", { bubbles: true, detail: `/?room=${code}` }));
+  }
+
+  /** A room for a video. */
+  make() {
+    const stream = streamOf(this.link.value);
+    this.note.hidden = stream !== undefined;
+    this.note.textContent = "A link is as it stands in the browser's address, such as https://www.youtube.com/watch?v=… or https://youtu.be/…";
+    if (stream) this.dispatchEvent(new CustomEvent("go", { bubbles: true, detail: `/?together=${encodeURIComponent(stream)}` }));
   }
 
   async look() {
@@ -180,7 +195,7 @@ export class OpenRooms extends HTMLElement {
     const state = room.live ? "live" : room.playing ? "playing" : "paused";
     const door = [room.pin && "with a PIN", room.approve && "the host opens"].filter(Boolean);
     return element("li", {}, element("a", { href: `/?room=${room.code}` },
-      element("span", { className: "title" }, room.stream),
+      element("span", { className: "title" }, videoOf(room.stream) ? "A video on YouTube" : room.stream),
       element("span", {}, room.members.join(", ")),
       element("span", { className: "quiet" }, [state, ...door, readable(room.code)].join(" · "))));
   }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createRequire } from "node:module";
 import { accounts } from "./accounts.mjs";
 import { roomTests } from "./rooms.mjs";
+import { youtubeTests } from "./youtube.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
@@ -411,6 +412,7 @@ async function restart() {
   await ready();
 }
 Object.assign(tests, roomTests({ open, until, shot, start, stop, restart, port }));
+Object.assign(tests, youtubeTests({ open, until, shot }));
 /** Only those with this in their name, where it is said. */
 const only = process.env.ONLY ?? "";
 
