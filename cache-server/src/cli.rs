@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
 use relay::Rewind;
+use web::accounts::{Place, Policy};
 
 use crate::rooms::Options;
 
@@ -24,6 +25,17 @@ pub enum Command {
     /// Look after the recordings that are kept on the disk
     #[command(subcommand)]
     Cache(Chore),
+}
+
+/// Whether people have accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum When {
+    /// They have none.
+    Off,
+    /// They may have one.
+    Optional,
+    /// They need one.
+    Required,
 }
 
 /// See [`Command::Cache`].
@@ -181,6 +193,16 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["room_size", "rooms_file", "announce_url"])]
     pub no_rooms: bool,
 
+    /// Whether people have accounts on the page: off, optional (what they make belongs to them) or
+    /// required (nothing is shown to who is not logged in)
+    #[arg(long, value_name = "WHEN", default_value = "off", conflicts_with = "no_http")]
+    pub accounts: When,
+
+    /// Keep accounts in this database, as sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    /// [default: accounts.sqlite in the folder of --cache-dir]
+    #[arg(long, value_name = "URL", env = "ACCOUNTS_DB", hide_env_values = true)]
+    pub accounts_db: Option<Place>,
+
     /// Do not announce this relay on the local network (mDNS)
     #[arg(long)]
     pub no_announce: bool,
@@ -196,6 +218,16 @@ impl Args {
     pub fn rewind(&self) -> Option<Rewind> {
         let length = self.dvr.or(self.record.then_some(Duration::MAX))?;
         Some(Rewind { length, record: self.record })
+    }
+
+    /// What one may do without an account; `None`: there are none.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        match self.accounts {
+            When::Off => None,
+            When::Optional => Some(Policy::Optional),
+            When::Required => Some(Policy::Required),
+        }
     }
 
     /// Where films are added, and what is taken; `None`: none are.

@@ -13,6 +13,7 @@ use relay::{Config, Keep, Node, listen, process, reach};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use web::accounts::{self, Accounts, Place};
 
 use crate::cinema::Cinema;
 use crate::cli::Args;
@@ -37,6 +38,14 @@ pub enum Error {
     /// Rooms cannot be kept where they are to be.
     #[error(transparent)]
     Rooms(#[from] rooms::Error),
+    /// Accounts cannot be kept where they are to be.
+    #[error(transparent)]
+    Accounts(#[from] accounts::OpenError),
+    /// Nothing says where accounts are kept.
+    #[error(
+        "--accounts needs a place to keep them: add --cache-dir DIR, or --accounts-db sqlite:FILE"
+    )]
+    NowhereForAccounts,
     /// Films cannot be added to their folder.
     #[error(transparent)]
     Films(#[from] library::films::Error),
@@ -66,6 +75,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let rewind = args.rewind();
     let wanted = args.films();
     let lobby = lobby(&args).await?;
+    let accounts = accounts(&args).await?;
     let keeps_rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
     let node = Node::new(Config {
         limits,
@@ -78,7 +88,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
     let rooms_file = lobby.as_ref().and_then(|lobby| lobby.file());
-    say_hello(&named, rooms_file, &addresses, &pages);
+    say_hello(&named, rooms_file, accounts.as_ref(), &addresses, &pages);
 
     let cinema = wanted.map(|settings| Cinema::open(settings, &node, &Handle::current()));
     let cinema = cinema.transpose()?;
@@ -90,7 +100,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         let node = node.clone();
         origins.spawn(async move { node.pull(&origin).await });
     }
-    let options = web::Options { films: cinema.as_ref().map(Cinema::films) };
+    let options = web::Options { accounts, films: cinema.as_ref().map(Cinema::films) };
     let browsers = tokio::spawn(web::serve(node.clone(), pages, options));
     let mut serving = Box::pin(node.serve(listeners));
     let result = tokio::select! {
@@ -128,6 +138,20 @@ async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
     }
 }
 
+/// Who may log in, where that is wanted.
+async fn accounts(args: &Args) -> Result<Option<Accounts>, Error> {
+    let Some(policy) = args.policy() else {
+        if args.accounts_db.is_some() {
+            tracing::warn!("there are no accounts to keep in --accounts-db: --accounts is off");
+        }
+        return Ok(None);
+    };
+    let folder = args.cache_dir.as_ref();
+    let usual = || folder.map(|folder| Place::File(folder.join("accounts.sqlite")));
+    let place = args.accounts_db.clone().or_else(usual).ok_or(Error::NowhereForAccounts)?;
+    Ok(Some(Accounts::open(place, policy).await?))
+}
+
 /// Where browsers are served. The default port may be somebody else's; one that was asked for not.
 fn pages(args: &Args) -> Result<Vec<TcpListener>, web::BindError> {
     match (args.no_http, args.http.as_slice()) {
@@ -161,6 +185,7 @@ fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announc
 fn say_hello(
     origins: &[String],
     rooms_file: Option<&Path>,
+    accounts: Option<&Accounts>,
     addresses: &[SocketAddr],
     pages: &[TcpListener],
 ) {
@@ -173,6 +198,9 @@ fn say_hello(
     }
     if let Some(file) = rooms_file {
         say(format!("keeping rooms in {}", file.display()));
+    }
+    if let Some(accounts) = accounts {
+        say(format!("keeping accounts in {}", accounts.place()));
     }
     for address in addresses {
         say(format!("listening on {address}"));

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cache_server::store::{Error, Store};
 use proto::recording::{Digest, Index, RecordingId, RecordingInfo, SegmentInfo};
 use proto::stream::{Media, StreamState, Track, Video, VideoCodec};
+use proto::subtitle::SubtitleTrack;
 use proto::{StreamDescription, StreamInfo};
 use relay::Keep;
 
@@ -241,6 +242,27 @@ fn a_poster_is_kept_with_what_it_stands_for() {
     *bytes.last_mut().expect("bytes") ^= 1;
     fs::write(&file, bytes).expect("write");
     assert_eq!(store.poster(id(1)), None, "damaged");
+}
+
+#[test]
+fn subtitles_are_kept_as_long_as_there_are_such() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    let track = |key| SubtitleTrack { key, language: "de".into(), title: String::new() };
+    store.put_subtitles(id(1), &[track(1)]);
+    assert_eq!(store.subtitles(id(1)), None, "nobody wanted to watch it");
+    store.put_index(&index(id(1)));
+    store.put_subtitles(id(1), &[track(1), track(2)]);
+    store.put_subtitle(id(1), 1, b"one");
+    store.put_subtitle(id(1), 2, b"two");
+    assert_eq!(store.subtitles(id(1)), Some(vec![track(1), track(2)]));
+    assert_eq!(store.subtitle(id(1), 1).as_deref(), Some(&b"one"[..]));
+    // One was written anew: its key is another.
+    store.put_subtitles(id(1), &[track(1), track(3)]);
+    assert_eq!(store.subtitle(id(1), 2), None);
+    assert_eq!(store.subtitle(id(1), 1).as_deref(), Some(&b"one"[..]));
+    store.put_subtitles(id(1), &[]);
+    assert_eq!((store.subtitles(id(1)), store.subtitle(id(1), 1)), (Some(vec![]), None));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! keeper    a thread that looks at the folder: what came, went, or changed
 //! tree      the movies below a folder
 //! title     one movie as a recording: its index, its segments, its poster
+//! subtitles texts beside a movie and within it
 //! version   one state of a movie's file: looked through, or converted first
 //! readers   open files, at most so many
 //! shelf     what was made once and may be wanted again, at most so many bytes
@@ -20,6 +21,7 @@ mod keeper;
 mod names;
 mod readers;
 mod shelf;
+mod subtitles;
 mod title;
 mod tree;
 mod version;
@@ -50,6 +52,10 @@ const MOST_PIECES: usize = 512;
 const POSTERS: u64 = 16 << 20;
 /// And how many.
 const MOST_POSTERS: usize = proto::limits::STREAMS;
+/// Texts of subtitles kept in memory, bytes.
+const TEXTS: u64 = 16 << 20;
+/// And how many.
+const MOST_TEXTS: usize = 256;
 /// Segments and posters made at a time: each may hold twice 16 MiB.
 const MAKERS: usize = 4;
 /// Files looked through at a time: what a viewer waits for need not wait for what nobody does.
@@ -109,9 +115,11 @@ struct Shared {
     runtime: Handle,
     pieces: Shelf<(RecordingId, u64), Arc<Piece>>,
     posters: Shelf<RecordingId, Bytes>,
+    texts: Shelf<u64, Bytes>,
     readers: Readers,
     making: Semaphore,
     looking: Semaphore,
+    texting: Semaphore,
     /// One conversion at a time: each takes all processors.
     converting: Semaphore,
     converted: Converted,
@@ -157,9 +165,11 @@ impl Shared {
             runtime: runtime.clone(),
             pieces: Shelf::new(PIECES, MOST_PIECES),
             posters: Shelf::new(POSTERS, MOST_POSTERS),
+            texts: Shelf::new(TEXTS, MOST_TEXTS),
             readers: Readers::default(),
             making: Semaphore::new(MAKERS),
             looking: Semaphore::new(LOOKERS),
+            texting: Semaphore::new(1),
             converting: Semaphore::new(1),
             converted: Converted::default(),
             work: Mutex::new(Some(work_folder(work)?)),

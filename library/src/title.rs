@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, Weak};
 use bytes::Bytes;
 use proto::StreamDescription;
 use proto::recording::{Index, RecordingId, RecordingInfo};
+use proto::subtitle::SubtitleTrack;
 use relay::{Missing, Piece, Recording};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::Shared;
+use crate::subtitles;
 use crate::version::{Phase, Ready, Version};
 
 type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -154,6 +156,18 @@ impl Title {
         }
     }
 
+    /// In a task of its own: what was begun for a viewer that leaves is there for the next.
+    fn aside<T: Send + 'static>(
+        &self,
+        making: impl Future<Output = Result<T, Missing>> + Send + 'static,
+    ) -> Coming<'_, Result<T, Missing>> {
+        let task = self.shared.runtime.spawn(making);
+        Box::pin(async move {
+            let failed = || Missing::Later("the server is being shut down".to_owned());
+            task.await.unwrap_or_else(|_| Err(failed()))
+        })
+    }
+
     async fn piece(
         shared: Arc<Shared>,
         version: Arc<Version>,
@@ -201,7 +215,7 @@ impl Title {
 }
 
 /// On a thread that may wait for a disk.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     make: impl FnOnce() -> Result<T, Missing> + Send + 'static,
 ) -> Result<T, Missing> {
     let failed = || Missing::Later("it could not be made; ask again later".to_owned());
@@ -250,13 +264,7 @@ impl Recording for Title {
             let gone = Missing::Gone(format!("there is no segment {number}"));
             return Box::pin(std::future::ready(Err(gone)));
         };
-        // A task of its own: what was begun for a viewer that leaves is there for the next.
-        let making = Self::piece(self.shared.clone(), version, ready, number);
-        let task = self.shared.runtime.spawn(making);
-        Box::pin(async move {
-            let failed = || Missing::Later("the server is being shut down".to_owned());
-            task.await.unwrap_or_else(|_| Err(failed()))
-        })
+        self.aside(Self::piece(self.shared.clone(), version, ready, number))
     }
 
     fn poster(&self) -> Coming<'_, Bytes> {
@@ -266,6 +274,14 @@ impl Recording for Title {
         };
         let task = self.shared.runtime.spawn(Self::picture(self.shared.clone(), version, ready));
         Box::pin(async move { task.await.ok().and_then(Result::ok).unwrap_or_default() })
+    }
+
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        self.aside(subtitles::list(self.version()))
+    }
+
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        self.aside(subtitles::text(self.shared.clone(), self.version(), key))
     }
 }
 

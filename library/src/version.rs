@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use media::demux::{Movie, Way};
 use media::segment::{self, Conversion, Plan, Segmented};
+use media::subtitle::Found;
 use proto::Track;
 use relay::Missing;
 use tempfile::TempPath;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use crate::Shared;
 use crate::tree::Stamp;
@@ -31,6 +32,8 @@ pub(crate) struct Version {
     pub(crate) duration_us: Option<u64>,
     /// It cannot go as it is.
     pub(crate) converts: bool,
+    /// Subtitles that are in it.
+    pub(crate) within: OnceCell<Vec<Found>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -66,6 +69,7 @@ impl Version {
             tracks: movie.tracks().to_vec(),
             duration_us: movie.duration_us(),
             converts: movie.way() != &Way::PassThrough,
+            within: OnceCell::new(),
             phase: watch::Sender::new(Phase::New),
         })
     }

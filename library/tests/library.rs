@@ -8,6 +8,7 @@ use media::demux::Movie;
 use proto::dial::{Dialled, dial};
 use proto::message::Subscribe;
 use proto::recording::{Digester, Fetch, Index, Open, PosterWanted, RecordingId};
+use proto::subtitle::{Subtitle, SubtitleWanted, Subtitles, SubtitlesWanted};
 use proto::{Message, Packet, Role, StreamInfo};
 use relay::Node;
 use tempfile::TempDir;
@@ -320,6 +321,52 @@ async fn posters_come_on_the_control_connection() {
         assert!(jpeg.len() <= proto::limits::POSTER);
         let picture = image::load_from_memory(&jpeg).expect("a picture");
         assert_eq!((picture.width(), picture.height()), (320, 180));
+    }
+    served.end().await;
+}
+
+/// Which subtitles a stream has.
+async fn subtitles(control: &mut Dialled, stream: &str) -> Subtitles {
+    let wanted = SubtitlesWanted { stream: stream.to_owned() };
+    control.writer.write(&Message::SubtitlesWanted(wanted)).await.expect("is taken");
+    match control.reader.read().await.expect("answers") {
+        Message::Subtitles(subtitles) => subtitles,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn text(control: &mut Dialled, stream: &str, key: u64) -> Subtitle {
+    let wanted = SubtitleWanted { stream: stream.to_owned(), key };
+    control.writer.write(&Message::SubtitleWanted(wanted)).await.expect("is taken");
+    match control.reader.read().await.expect("answers") {
+        Message::Subtitle(subtitle) => subtitle,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subtitles_beside_a_movie_are_offered_as_they_are_now() {
+    let served = Served::new(&[(CITY, "city.mp4")]).await;
+    served.catalogue(|streams| all_known(streams, 1)).await;
+    let mut control = dial(&served.address, Role::Control, None, "test").await.expect("served");
+    assert_eq!(subtitles(&mut control, "city").await.tracks, []);
+    assert_eq!(subtitles(&mut control, "nobody").await.tracks, []);
+    let file = served.movies.path().join("city.de.srt");
+    std::fs::write(&file, "1\n00:00:01,000 --> 00:00:02,000\nJa?\n").expect("written");
+    let told = subtitles(&mut control, "city").await;
+    assert_eq!((told.later, told.tracks.len()), (false, 1));
+    assert_eq!(told.tracks[0].language, "de");
+    let key = told.tracks[0].key;
+    let said = text(&mut control, "city", key).await;
+    let expected = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nJa?\n";
+    assert_eq!((said.later, &said.vtt[..]), (false, expected.as_bytes()));
+    std::fs::write(&file, "1\n00:00:01,000 --> 00:00:02,000\nNein.\n").expect("written");
+    let anew = subtitles(&mut control, "city").await.tracks[0].key;
+    assert_ne!(anew, key, "another text, another key");
+    assert!(text(&mut control, "city", anew).await.vtt.ends_with(b"Nein.\n"));
+    for (stream, key) in [("city", 7), ("nobody", anew)] {
+        let none = text(&mut control, stream, key).await;
+        assert!(none.vtt.is_empty() && !none.later);
     }
     served.end().await;
 }

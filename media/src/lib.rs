@@ -8,6 +8,7 @@
 //! record    packets to .mkv and .mp4 files, untouched
 //! transcode sound of any codec as Opus
 //! segment   movies read from any point: an index of segments, a poster
+//! subtitle  texts beside a movie and within it, as WebVTT
 //! picture   decoded pictures, their colours, fitting them into windows
 //! sound     decoded sound
 //! h264      NAL units, avcC records, parameter sets
@@ -24,6 +25,7 @@ pub mod picture;
 pub mod record;
 pub mod segment;
 pub mod sound;
+pub mod subtitle;
 pub mod transcode;
 
 pub use picture::Picture;

@@ -5,6 +5,7 @@
 //! message   what a body says: hello, describe, packet, gap, clock, ...
 //! stream    what a stream is: its name, tracks, codecs, picture and sound
 //! recording index, segments and digests of what can be watched from any point
+//! subtitle  texts that go with a recording
 //! room      watching together: timeline, members, chat
 //! elsewhere films that a room watches and no node has
 //! packet    one coded frame of one track, with its times
@@ -36,6 +37,7 @@ pub mod recording;
 pub mod retry;
 pub mod room;
 pub mod stream;
+pub mod subtitle;
 pub mod time;
 
 pub use close::CloseCode;

@@ -17,6 +17,9 @@ pub const NAME: usize = 128;
 /// Longest free text (title, reason, agent, token), bytes of UTF-8.
 pub const TEXT: usize = 512;
 
+/// Longest language tag, bytes (RFC 5646 §4.4.1).
+pub const LANGUAGE: usize = 35;
+
 /// Most tracks in a stream.
 pub const TRACKS: usize = 16;
 
@@ -49,6 +52,10 @@ pub const RECORDING_US: i64 = 365 * 24 * 3_600 * 1_000_000;
 pub const FETCHES: usize = 8;
 /// Largest poster picture, bytes of JPEG.
 pub const POSTER: usize = 60 << 10;
+/// Most subtitles of a recording.
+pub const SUBTITLES: usize = 32;
+/// Largest text of subtitles, bytes of WebVTT: that of a long film takes a twentieth of it.
+pub const SUBTITLE: usize = 4 << 20;
 
 /// Longest name of a member of a room, bytes of UTF-8.
 pub const MEMBER: usize = 40;

@@ -11,6 +11,7 @@ use crate::room::{
     RoomAct, RoomLine, Say, Timeline,
 };
 use crate::stream::{OutOfBounds, check, fitting_text, is_valid_text};
+use crate::subtitle::{Subtitle, SubtitleWanted, Subtitles, SubtitlesWanted};
 use crate::time::Stamp;
 use crate::{CloseCode, MAGIC, Packet, StreamDescription, StreamInfo, VERSIONS, limits};
 
@@ -101,6 +102,14 @@ pub enum Message {
     Knocks(Vec<Knock>),
     /// Control: one is no longer in the room.
     LeftRoom(LeftRoom),
+    /// Control: asks which subtitles a recording has.
+    SubtitlesWanted(SubtitlesWanted),
+    /// Control: the answer to it.
+    Subtitles(Subtitles),
+    /// Control: asks for the text of subtitles.
+    SubtitleWanted(SubtitleWanted),
+    /// Control: the answer to it.
+    Subtitle(Subtitle),
 }
 
 /// See [`Message::Hello`].
@@ -381,6 +390,10 @@ impl Message {
             Self::RoomAct(_) => "RoomAct",
             Self::Knocks(_) => "Knocks",
             Self::LeftRoom(_) => "LeftRoom",
+            Self::SubtitlesWanted(_) => "SubtitlesWanted",
+            Self::Subtitles(_) => "Subtitles",
+            Self::SubtitleWanted(_) => "SubtitleWanted",
+            Self::Subtitle(_) => "Subtitle",
         }
     }
 
@@ -390,7 +403,8 @@ impl Message {
             | Self::Describe(_)
             | Self::Catalog(_)
             | Self::Index(_)
-            | Self::Rooms(_) => limits::MESSAGE,
+            | Self::Rooms(_)
+            | Self::Subtitle(_) => limits::MESSAGE,
             Self::Hello(_) => limits::HELLO,
             _ => limits::CONTROL,
         }
@@ -422,6 +436,12 @@ impl Message {
             Self::Segment(segment) => segment.validate(),
             Self::NoSegment(missing) => missing.validate(),
             Self::PosterWanted(wanted) => check("a stream's name", is_valid_text(&wanted.stream)),
+            Self::SubtitlesWanted(wanted) => {
+                check("a stream's name", is_valid_text(&wanted.stream))
+            }
+            Self::Subtitles(subtitles) => subtitles.validate(),
+            Self::SubtitleWanted(wanted) => check("a stream's name", is_valid_text(&wanted.stream)),
+            Self::Subtitle(subtitle) => subtitle.validate(),
             Self::Poster(poster) => {
                 check("a stream's name", is_valid_text(&poster.stream))?;
                 check("a poster", poster.jpeg.len() <= limits::POSTER)

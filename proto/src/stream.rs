@@ -152,6 +152,11 @@ pub fn is_valid_name(name: &str) -> bool {
         && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\')
 }
 
+/// A BCP 47 or ISO 639 tag, or nothing.
+pub(crate) fn is_valid_language(language: &str) -> bool {
+    language.len() <= limits::LANGUAGE && is_valid_text(language)
+}
+
 /// Free text: bounded, one line.
 #[must_use]
 pub fn is_valid_text(text: &str) -> bool {
@@ -222,7 +227,7 @@ impl Track {
     /// Every field within its bounds.
     pub fn validate(&self) -> Result<(), OutOfBounds> {
         check("a codec configuration", self.codec_config.len() <= limits::CODEC_CONFIG)?;
-        check("a language", self.language.len() <= 35 && is_valid_text(&self.language))?;
+        check("a language", is_valid_language(&self.language))?;
         match &self.media {
             Media::Video(v) => {
                 let side = 1..=limits::PICTURE_SIDE;

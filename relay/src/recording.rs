@@ -13,12 +13,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::StreamInfo;
 use proto::recording::{Digest, Index, RecordingId, RecordingInfo};
+use proto::subtitle::SubtitleTrack;
 use tokio::sync::watch;
 
 use crate::store::Store;
 
 /// A segment that is on its way.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Arc<Piece>, Missing>> + Send + 'a>>;
+
+/// Something that comes in its time.
+pub type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Something that is watched from any point. Cheap to ask: it is asked for every viewer.
 pub trait Recording: Send + Sync + 'static {
@@ -46,6 +50,17 @@ pub trait Recording: Send + Sync + 'static {
     fn poster(&self) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
         Box::pin(std::future::ready(Bytes::new()))
     }
+
+    /// Its subtitles, no more than [`proto::limits::SUBTITLES`].
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// The text of the subtitles with that key: WebVTT, no larger than [`proto::limits::SUBTITLE`].
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        let none = Missing::Gone(format!("there are no subtitles {key:016x}"));
+        Box::pin(std::future::ready(Err(none)))
+    }
 }
 
 /// Where a relay keeps what came from its origins, so that it is asked for once. All calls may block.
@@ -70,6 +85,23 @@ pub trait Keep: Send + Sync + 'static {
 
     /// Keeps the picture of a recording of which something is kept.
     fn put_poster(&self, _id: RecordingId, _jpeg: &[u8]) {}
+
+    /// Which subtitles a recording has, as last heard, if that is kept.
+    fn subtitles(&self, _id: RecordingId) -> Option<Vec<SubtitleTrack>> {
+        None
+    }
+
+    /// Keeps which subtitles there are of a recording of which something is kept; the texts of others
+    /// go.
+    fn put_subtitles(&self, _id: RecordingId, _tracks: &[SubtitleTrack]) {}
+
+    /// The text of subtitles, if it is kept.
+    fn subtitle(&self, _id: RecordingId, _key: u64) -> Option<Bytes> {
+        None
+    }
+
+    /// Keeps the text of subtitles of a recording of which something is kept.
+    fn put_subtitle(&self, _id: RecordingId, _key: u64, _vtt: &[u8]) {}
 
     /// A segment, if it is kept and whole.
     fn segment(&self, id: RecordingId, number: u64) -> Option<Arc<Piece>>;

@@ -15,7 +15,9 @@ use proto::message::Subscribe;
 use proto::recording::{
     Digest, Fetch, Index, Open, PosterWanted, RecordingId, RecordingInfo, SegmentInfo,
 };
+use proto::subtitle::{SubtitleTrack, SubtitleWanted, SubtitlesWanted};
 use proto::{CloseCode, Message, Packet, Role, StreamDescription, limits};
+use relay::recording::Coming;
 use relay::{Limits, Missing, Piece, Recording};
 use tokio::sync::watch;
 
@@ -106,6 +108,20 @@ impl Recording for Tape {
 
     fn poster(&self) -> std::pin::Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
         Box::pin(std::future::ready(Bytes::from_static(&[0xff, 0xd8, 0xff])))
+    }
+
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        let (language, title) = ("de".to_owned(), "für alle".to_owned());
+        Box::pin(std::future::ready(Ok(vec![SubtitleTrack { key: 7, language, title }])))
+    }
+
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        let text = match key {
+            7 => Ok(Bytes::from_static(b"WEBVTT\n")),
+            8 => Err(Missing::Later("it is being read".into())),
+            _ => Err(Missing::Gone("there is no such".into())),
+        };
+        Box::pin(std::future::ready(text))
     }
 }
 
@@ -230,6 +246,22 @@ async fn the_catalogue_says_what_can_be_watched_and_shows_a_poster() {
         say(&mut control, Message::PosterWanted(wanted)).await;
         let Message::Poster(poster) = read(&mut control).await.expect("a poster") else { panic!() };
         assert_eq!((poster.stream.as_str(), poster.jpeg.len()), (stream, bytes));
+    }
+    for (stream, count) in [("tape", 1), ("live", 0), ("nothing", 0)] {
+        let wanted = SubtitlesWanted { stream: stream.into() };
+        say(&mut control, Message::SubtitlesWanted(wanted)).await;
+        let Message::Subtitles(told) = read(&mut control).await.expect("an answer") else {
+            panic!()
+        };
+        assert_eq!((told.stream.as_str(), told.tracks.len(), told.later), (stream, count, false));
+    }
+    for (key, bytes, later) in [(7, 7, false), (8, 0, true), (9, 0, false)] {
+        let wanted = SubtitleWanted { stream: "tape".into(), key };
+        say(&mut control, Message::SubtitleWanted(wanted)).await;
+        let Message::Subtitle(told) = read(&mut control).await.expect("an answer") else {
+            panic!()
+        };
+        assert_eq!((told.key, told.vtt.len(), told.later), (key, bytes, later));
     }
     // Viewers of a recording are viewers.
     let (viewer, _) = open(&node).await;

@@ -1,4 +1,5 @@
 // The bar below the picture: buttons, the place in a recording, volume, speed.
+import { Preview } from "./preview.js";
 import { clock, element } from "./text.js";
 
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
@@ -49,12 +50,13 @@ function button(name, label, act) {
  * @property {() => void} full
  * @property {() => void} float
  * @property {() => void} facts
+ * @property {() => void} words subtitles on or off
  */
 
 /** <player-controls>: draws what {@link Controls#show} says, and calls what it was given. */
 export class Controls extends HTMLElement {
-  /** @param {Deeds} deeds */
-  constructor(deeds) {
+  /** @param {Deeds} deeds @param {HTMLElement} words chooses subtitles */
+  constructor(deeds, words) {
     super();
     this.play = button("play", "Play (space)", deeds.toggle);
     this.back = button("back", "10 seconds back (left)", () => deeds.skip(-10));
@@ -63,6 +65,7 @@ export class Controls extends HTMLElement {
       type: "range", min: "0", max: "1", step: "any", value: "0", className: "bar", "aria-label": "Position",
     });
     this.bar.addEventListener("input", () => deeds.seek(Number(this.bar.value)));
+    this.preview = new Preview(this.bar);
     this.time = element("span", { className: "time" });
     this.direct = element("button", { type: "button", className: "live", onclick: deeds.toLive }, "Live");
     this.sound = button("sound", "Mute (m)", deeds.mute);
@@ -77,10 +80,16 @@ export class Controls extends HTMLElement {
     if (document.pictureInPictureEnabled) rest.push(button("window", "Picture in picture (p)", deeds.float));
     rest.push(button("full", "Full screen (f)", deeds.full));
     this.append(
-      this.bar,
+      this.preview.box, this.bar, this.preview.row,
       element("div", { className: "row" }, this.play, this.back, this.on, this.direct, this.time,
-        element("span", { className: "space" }), this.sound, this.loud, this.fast, ...rest),
+        element("span", { className: "space" }), this.sound, this.loud, words, this.fast, ...rest),
     );
+  }
+
+  /** Marks places on the bar: a line each, and its words when the pointer is there.
+   * @param {import("./preview.js").Mark[]} list in any order */
+  marks(list) {
+    this.preview.mark(list);
   }
 
   /**
@@ -93,7 +102,7 @@ export class Controls extends HTMLElement {
     this.look(this.play, now.paused ? "play" : "pause", now.paused ? "Play (space)" : "Pause (space)");
     this.look(this.sound, now.muted ? "silent" : "sound", now.muted ? "Unmute (m)" : "Mute (m)");
     if (document.activeElement !== this.loud) this.loud.value = String(now.muted ? 0 : now.volume);
-    for (const part of [this.bar, this.back, this.on]) part.hidden = !now.canSeek;
+    for (const part of [this.bar, this.back, this.on, this.preview.row]) part.hidden = !now.canSeek;
     this.fast.hidden = now.live;
     this.direct.hidden = !now.canBeLive;
     this.direct.classList.toggle("on", now.live);
@@ -106,6 +115,7 @@ export class Controls extends HTMLElement {
   /** @param {{ at: number, start: number, end: number, ahead: number, live: boolean }} now */
   place(now) {
     const { bar } = this;
+    this.preview.reach(now);
     bar.min = String(now.start);
     bar.max = String(now.end);
     const at = now.live ? now.end : now.at;
@@ -134,11 +144,13 @@ customElements.define("player-controls", Controls);
 export function pressed(event, deeds, now) {
   const target = /** @type {HTMLElement} */ (event.target);
   if (event.ctrlKey || event.altKey || event.metaKey || target.matches("select, input:not([type=range])")) return false;
+  // Its own arrows change the volume, too.
+  if (target.matches(".volume") && event.key.startsWith("Arrow")) return false;
   const isButton = target.matches("button, a");
   const next = (/** @type {number} */ by) => SPEEDS[SPEEDS.indexOf(now.speed) + by];
   /** @type {Record<string, () => void>} */
   const keys = {
-    k: deeds.toggle, m: deeds.mute, f: deeds.full, p: deeds.float, i: deeds.facts,
+    k: deeds.toggle, m: deeds.mute, f: deeds.full, p: deeds.float, i: deeds.facts, c: deeds.words,
     arrowup: () => deeds.volume(Math.min(1, now.volume + 0.05)),
     arrowdown: () => deeds.volume(Math.max(0, now.volume - 0.05)),
     arrowleft: () => deeds.skip(-10), arrowright: () => deeds.skip(10),

@@ -1,7 +1,9 @@
 // The page on which one stream is watched.
+import { account } from "./account.js";
 import { Controls, pressed } from "./controls.js";
 import { LivePlayer } from "./live.js";
 import { RecordedPlayer } from "./recorded.js";
+import { Subtitles } from "./subtitles.js";
 import { element, path, size } from "./text.js";
 
 /** The bar goes so long after the last sign of life, milliseconds. */
@@ -15,8 +17,9 @@ export class WatchPage extends HTMLElement {
   figures = element("dl", { className: "figures", hidden: true });
   unmute = element("button", { type: "button", className: "unmute", hidden: true,
     onclick: () => this.deeds().mute() }, "Tap for sound");
-  controls = new Controls(this.deeds());
-  stage = element("div", { className: "stage" }, this.video, this.canvas, this.word, this.unmute, this.figures, this.controls);
+  subtitles = new Subtitles();
+  controls = new Controls(this.deeds(), this.subtitles.menu);
+  stage = element("div", { className: "stage" }, this.video, this.canvas, this.subtitles.lines, this.word, this.unmute, this.figures, this.controls);
   playing = true;
   speed = 1;
   /** Pictures that were shown: in all, since a moment, how many a second; the first one's moment. */
@@ -62,11 +65,18 @@ export class WatchPage extends HTMLElement {
       element("div", { className: "about" },
         element("h1", {}, title || name),
         element("p", { className: "quiet" }, summary),
-        element("p", { className: "quiet links" }, "For other programs: ",
-          ...links.map((link) => element("a", { href: link }, label(link))))),
+        ...this.together(),
+        ...(links.length > 0 ? [element("p", { className: "quiet links" }, "For other programs: ",
+          ...links.map((link) => element("a", { href: link }, label(link))))] : [])),
     );
     this.count();
     this.wake();
+    if (this.info.recording) void this.subtitles.open(name);
+  }
+
+  /** The way to watch this with others. @returns {Node[]} */
+  together() {
+    return [element("p", {}, element("a", { href: `/?together=${path(this.info.name)}` }, "Watch together"))];
   }
 
   /** Another player: live, or from a place of the recording.
@@ -91,7 +101,7 @@ export class WatchPage extends HTMLElement {
   async measure() {
     this.measured = performance.now();
     try {
-      const streams = await (await fetch("/streams.json")).json();
+      const streams = await account.heard(await fetch("/streams.json")).json();
       const info = streams.find((/** @type {{ name: string }} */ stream) => stream.name === this.info.name);
       if (!info) return;
       this.info = info;
@@ -174,6 +184,7 @@ export class WatchPage extends HTMLElement {
       facts: () => {
         this.figures.hidden = !this.figures.hidden;
       },
+      words: () => this.subtitles.toggle(),
     };
   }
 
@@ -191,8 +202,13 @@ export class WatchPage extends HTMLElement {
     return this.player instanceof RecordedPlayer ? this.player.position() : this.bounds().end;
   }
 
+  /** Of what can be watched from earlier. */
+  film() {
+    return this.player instanceof RecordedPlayer ? this.player.facts : this.past;
+  }
+
   bounds() {
-    const facts = this.player instanceof RecordedPlayer ? this.player.facts : this.past;
+    const facts = this.film();
     return { start: facts?.starts[0] ?? 0, end: facts?.end ?? 0 };
   }
 
@@ -251,6 +267,9 @@ export class WatchPage extends HTMLElement {
       this.pictures.rate = (this.pictures.shown * 1000) / (now - this.pictures.since);
       [this.pictures.total, this.pictures.shown, this.pictures.since] = [this.pictures.total + this.pictures.shown, 0, now];
     }
+    const facts = this.film();
+    this.controls.preview.film = facts && { name: this.info.name, facts };
+    this.subtitles.show(player.live ? -1 : this.at());
     if (!this.figures.hidden) this.figure();
     this.dataset.pictures = String(this.pictures.total + this.pictures.shown);
     this.dataset.delay = this.delay === undefined ? "" : String(Math.round(this.delay));
@@ -277,6 +296,7 @@ export class WatchPage extends HTMLElement {
 
   close() {
     this.player.close();
+    this.subtitles.close();
     clearInterval(this.timer);
     clearTimeout(this.rest);
     document.removeEventListener("keydown", this.keys);

@@ -2,6 +2,7 @@
 
 use proto::StreamInfo;
 use proto::stream::StreamState;
+use proto::subtitle::SubtitleTrack;
 use serde::Serialize;
 
 use crate::form::picture_size;
@@ -70,6 +71,24 @@ impl Stream {
             }),
             links,
         }
+    }
+}
+
+/// Subtitles of a recording.
+#[derive(Debug, Serialize)]
+pub(crate) struct Subtitle {
+    /// BCP 47 or ISO 639; empty if unknown.
+    language: String,
+    /// For people; may be empty.
+    title: String,
+    /// Where the text is: another address when it has changed.
+    link: String,
+}
+
+impl Subtitle {
+    pub(crate) fn new(name: &str, track: &SubtitleTrack) -> Self {
+        let (language, title) = (track.language.clone(), track.title.clone());
+        Self { language, title, link: format!("/movies/{}.{:016x}.vtt", encode(name), track.key) }
     }
 }
 

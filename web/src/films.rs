@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::socket::is_ours;
+use crate::origin::is_ours;
 use crate::{Shared, adder, limits};
 
 /// Where in the film the body belongs, and how much of it is here (as in tus.io's protocol).

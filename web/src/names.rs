@@ -18,6 +18,12 @@ pub(crate) enum Kind {
     Segment(u64),
     /// `NAME.7.jpegs`: the pictures of a segment.
     Pictures(u64),
+    /// `NAME.7.thumb`: a small picture of a segment.
+    Thumbnail(u64),
+    /// `NAME.subtitles`: which there are.
+    Subtitles,
+    /// `NAME.0123456789abcdef.vtt`: the text of one of them.
+    Subtitle(u64),
     /// `NAME.jpg`: a still picture.
     Still,
     /// `NAME.json`: what is in it.
@@ -37,25 +43,38 @@ pub(crate) fn parse(file: &str) -> Result<(&str, Kind), Error> {
         "m3u8" => (stem, Kind::Playlist),
         "jpg" => (stem, Kind::Still),
         "json" => (stem, Kind::Facts),
-        "m4s" | "jpegs" => {
-            let (name, number) = stem.rsplit_once('.').ok_or_else(wrong)?;
-            let kind = match (number, ending) {
-                ("init", "m4s") => Kind::Header,
-                (_, "m4s") => Kind::Segment(number.parse().map_err(|_| wrong())?),
-                _ => Kind::Pictures(number.parse().map_err(|_| wrong())?),
-            };
-            (name, kind)
+        "subtitles" => (stem, Kind::Subtitles),
+        "m4s" | "jpegs" | "thumb" | "vtt" => {
+            let (name, part) = stem.rsplit_once('.').ok_or_else(wrong)?;
+            (name, part_of(part, ending).ok_or_else(wrong)?)
         }
         _ => return Err(wrong()),
     };
     if proto::stream::is_valid_name(name) { Ok((name, kind)) } else { Err(wrong()) }
 }
 
+/// One of many of a kind.
+fn part_of(part: &str, ending: &str) -> Option<Kind> {
+    Some(match (part, ending) {
+        ("init", "m4s") => Kind::Header,
+        (key, "vtt") if key.len() == 16 => Kind::Subtitle(u64::from_str_radix(key, 16).ok()?),
+        (_, "vtt") => return None,
+        (number, "m4s") => Kind::Segment(number.parse().ok()?),
+        (number, "thumb") => Kind::Thumbnail(number.parse().ok()?),
+        (number, _) => Kind::Pictures(number.parse().ok()?),
+    })
+}
+
 /// The name as a component of a path (RFC 3986 §2.3: unreserved characters alone stay).
 pub(crate) fn encode(name: &str) -> String {
+    encode_bytes(name.as_bytes())
+}
+
+/// The same of what may be no text.
+pub(crate) fn encode_bytes(name: &[u8]) -> String {
     use std::fmt::Write;
     let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
+    for &byte in name {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
@@ -80,12 +99,16 @@ mod tests {
             ("a.init.m4s", "a", Kind::Header),
             ("...jpg", "..", Kind::Still),
             ("a.0.jpegs", "a", Kind::Pictures(0)),
+            ("a.7.thumb", "a", Kind::Thumbnail(7)),
+            ("a.b.subtitles", "a.b", Kind::Subtitles),
+            ("a.00000000000000ff.vtt", "a", Kind::Subtitle(255)),
         ] {
             assert_eq!(parse(file), Ok((name, kind)), "{file}");
         }
-        for file in
-            ["", "door", ".mp4", "a.exe", "a.m4s", "a.x.m4s", "a.-1.m4s", "a/b.mp4", " a.mp4"]
-        {
+        for file in [
+            "", "door", ".mp4", "a.exe", "a.m4s", "a.x.m4s", "a.-1.m4s", "a/b.mp4", " a.mp4",
+            "a.7.vtt",
+        ] {
             assert!(parse(file).is_err(), "{file}");
         }
     }

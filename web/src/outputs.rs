@@ -24,6 +24,7 @@ const BOUNDARY: &str = "picture";
 const MP4: &str = "video/mp4";
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 const JPEG: &str = "image/jpeg";
+const TEXT: &str = "text/vtt; charset=utf-8";
 
 /// What is made new all the time.
 const NEVER: &str = "no-store";
@@ -105,7 +106,7 @@ pub(crate) async fn streams(
             let chunks = chunks.into_iter().map(Ok::<_, Error>);
             Ok(typed(MP4, NEVER, Body::from_stream(stream::iter(chunks))))
         }
-        Kind::Pictures(_) | Kind::Facts => Err(Error::no_such(&file)),
+        _ => Err(Error::no_such(&file)),
     }
 }
 
@@ -172,8 +173,10 @@ pub(crate) async fn movies(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let (name, kind) = parse(&file)?;
-    if kind == Kind::Still {
-        return poster(&shared, name).await;
+    match kind {
+        Kind::Still => return poster(&shared, name).await,
+        Kind::Subtitles => return subtitles(&shared, name).await,
+        _ => {}
     }
     let movie = shared.movies.open(name).await?;
     let index = movie.index()?;
@@ -196,7 +199,9 @@ pub(crate) async fn movies(
             let pictures = movie.pictures(number, wish.form()).await?;
             Ok(typed("application/octet-stream", caching, pictures))
         }
-        Kind::Mjpeg | Kind::Still => Err(Error::no_such(&file)),
+        Kind::Thumbnail(number) => Ok(typed(JPEG, caching, movie.thumbnail(number).await?)),
+        Kind::Subtitle(key) => Ok(typed(TEXT, LONG, movie.subtitle(key).await?)),
+        Kind::Mjpeg | Kind::Still | Kind::Subtitles => Err(Error::no_such(&file)),
     }
 }
 
@@ -207,6 +212,16 @@ async fn poster(shared: &Shared, name: &str) -> Result<Response, Error> {
         return Err(Error::Missing(format!("there is no picture of '{name}'")));
     }
     Ok(typed(JPEG, "private, max-age=60", jpeg))
+}
+
+/// Which subtitles a recording has.
+async fn subtitles(shared: &Shared, name: &str) -> Result<Response, Error> {
+    let found = Viewer::subtitles(&shared.node, name).await?;
+    let tracks: Vec<facts::Subtitle> =
+        found.iter().map(|track| facts::Subtitle::new(name, track)).collect();
+    let mut response = axum::Json(tracks).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(NEVER));
+    Ok(response)
 }
 
 /// `/streams.json`: the catalogue.

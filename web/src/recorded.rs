@@ -10,13 +10,14 @@ use bytes::Bytes;
 use proto::recording::{Digest, Index, RecordingId, SegmentInfo, packets};
 use proto::{Message, Packet, limits as wire};
 use relay::Node;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::Error;
 use crate::form::{Form, Packager};
 use crate::limits;
-use crate::shelf::{Key, Shelf};
+use crate::shelf::{Key, Shelf, What};
+use crate::still::thumbnail;
 use crate::viewer::Viewer;
 
 /// Segments that may be asked of one recording and not be there yet.
@@ -28,12 +29,14 @@ pub(crate) struct Movies {
     node: Node,
     open: Arc<Mutex<HashMap<String, Movie>>>,
     shelf: Arc<Mutex<Shelf>>,
+    places: Arc<Semaphore>,
 }
 
 impl Movies {
     pub(crate) fn new(node: Node) -> Self {
         let shelf = Arc::new(Mutex::new(Shelf::new(limits::MOVIES)));
-        Self { node, open: Arc::default(), shelf }
+        let places = Arc::new(Semaphore::new(limits::STILLS));
+        Self { node, open: Arc::default(), shelf, places }
     }
 
     /// The recording of that name with its index.
@@ -67,7 +70,9 @@ impl Movies {
         let (told, index) = watch::channel(None);
         let ended = Arc::new(Mutex::new(None));
         let (name, shelf) = (name.to_owned(), self.shelf.clone());
-        let movie = Movie { name, asks, index, ended, shelf, lead: Arc::default() };
+        let (node, places) = (self.node.clone(), self.places.clone());
+        let lead = Arc::default();
+        let movie = Movie { name, asks, index, ended, shelf, node, places, lead };
         open.insert(movie.name.clone(), movie.clone());
         let (node, name, why) = (self.node.clone(), movie.name.clone(), movie.ended.clone());
         tokio::spawn(async move {
@@ -90,6 +95,9 @@ pub(crate) struct Movie {
     index: watch::Receiver<Option<Arc<Index>>>,
     ended: Arc<Mutex<Option<Error>>>,
     shelf: Arc<Mutex<Shelf>>,
+    node: Node,
+    /// For those who make small pictures.
+    places: Arc<Semaphore>,
     /// See [`Movie::lead_us`].
     lead: Arc<Mutex<Option<(RecordingId, i64)>>>,
 }
@@ -144,35 +152,68 @@ impl Movie {
 
     /// A segment, muxed.
     pub(crate) async fn segment(&self, number: u64, form: Form) -> Result<Bytes, Error> {
-        let key = Key { id: self.index()?.id, number, form, pictures: false };
-        self.made(key, |packager, packets| packager.segment(packets)).await
+        self.made(What::Fragment(form), number, async {
+            let mut packager = self.opening(form).await?.packager;
+            let packets = self.packets(number).await?;
+            // Sound may have to be made anew, which takes a while.
+            self.blocking(move || packager.segment(&packets)).await
+        })
+        .await
     }
 
     /// The pictures of a segment, where they are not in the MP4.
     pub(crate) async fn pictures(&self, number: u64, form: Form) -> Result<Bytes, Error> {
-        let key = Key { id: self.index()?.id, number, form, pictures: true };
-        self.made(key, |packager, packets| packager.pictures(packets)).await
+        self.made(What::Pictures(form), number, async {
+            let packager = self.opening(form).await?.packager;
+            let packets = self.packets(number).await?;
+            self.blocking(move || packager.pictures(&packets)).await
+        })
+        .await
+    }
+
+    /// A small picture of where a segment begins.
+    pub(crate) async fn thumbnail(&self, number: u64) -> Result<Bytes, Error> {
+        self.made(What::Thumbnail, number, async {
+            let index = self.index()?;
+            let busy = |_| Error::Unavailable("too many pictures are asked for".to_owned());
+            let _place = self.places.acquire().await.map_err(busy)?;
+            let packets = self.packets(number).await?;
+            let none = || Error::Missing(format!("there is no picture in segment {number}"));
+            let made = self.blocking(move || thumbnail(&index.description, &packets)).await?;
+            made.ok_or_else(none)
+        })
+        .await
+    }
+
+    /// The text of subtitles.
+    pub(crate) async fn subtitle(&self, key: u64) -> Result<Bytes, Error> {
+        self.made(What::Subtitle, key, Viewer::subtitle(&self.node, &self.name, key)).await
     }
 
     async fn made(
         &self,
-        key: Key,
-        make: impl FnOnce(&mut Packager, &[Packet]) -> Bytes + Send + 'static,
+        what: What,
+        number: u64,
+        make: impl Future<Output = Result<Bytes, Error>>,
     ) -> Result<Bytes, Error> {
+        let key = Key { id: self.index()?.id, what, number };
         let kept = self.shelf.lock().unwrap_or_else(|e| e.into_inner()).get(&key);
         if let Some(bytes) = kept {
             return Ok(bytes);
         }
-        let Opening { mut packager, index, .. } = self.opening(key.form).await?;
-        let packets = self.packets(key.number).await?;
-        if index.id != key.id {
+        let bytes = make.await?;
+        if self.index()?.id != key.id {
             return Err(Error::Unavailable(format!("'{}' has changed; open it again", self.name)));
         }
-        // Sound may have to be made anew, which takes a while.
-        let making = tokio::task::spawn_blocking(move || make(&mut packager, &packets));
-        let bytes = making.await.map_err(|_| self.reason())?;
         self.shelf.lock().unwrap_or_else(|e| e.into_inner()).put(key, bytes.clone());
         Ok(bytes)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        make: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        tokio::task::spawn_blocking(make).await.map_err(|_| self.reason())
     }
 }
 

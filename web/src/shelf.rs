@@ -11,11 +11,22 @@ use crate::form::Form;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) id: RecordingId,
-    /// Of the segment.
+    pub(crate) what: What,
+    /// Of the segment; the key of a subtitle.
     pub(crate) number: u64,
-    pub(crate) form: Form,
-    /// The pictures beside the MP4.
-    pub(crate) pictures: bool,
+}
+
+/// Of what kind it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    /// A segment, muxed.
+    Fragment(Form),
+    /// The pictures beside its MP4.
+    Pictures(Form),
+    /// A small picture of it.
+    Thumbnail,
+    /// A text.
+    Subtitle,
 }
 
 /// See the module.
@@ -62,7 +73,8 @@ mod tests {
     #[test]
     fn what_was_not_asked_for_longest_makes_room() {
         let mut shelf = Shelf::new(100);
-        let key = |number| Key { id: RecordingId::UNKNOWN, number, form: FILE, pictures: false };
+        let what = What::Fragment(FILE);
+        let key = |number| Key { id: RecordingId::UNKNOWN, what, number };
         let bytes = |length: usize| Bytes::from(vec![0; length]);
         shelf.put(key(1), bytes(40));
         shelf.put(key(2), bytes(40));

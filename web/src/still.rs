@@ -81,7 +81,8 @@ impl Stills {
         let late = |_| Error::Unavailable(format!("'{name}' shows no picture at the moment"));
         let (description, packet) =
             timeout(limits::START, key_frame(&self.node, name)).await.map_err(late)??;
-        let jpeg = tokio::task::spawn_blocking(move || decoded(&description, &packet)).await;
+        let make = move || small(&description, &packet, limits::STILL_SIDES);
+        let jpeg = tokio::task::spawn_blocking(make).await;
         let broken = || Error::Unavailable(format!("'{name}' cannot be decoded here"));
         let jpeg = jpeg.ok().flatten().ok_or_else(broken)?;
         *kept = Some((Instant::now(), jpeg.clone()));
@@ -133,11 +134,19 @@ async fn key_frame(node: &Node, name: &str) -> Result<(StreamDescription, Packet
     }
 }
 
-fn decoded(description: &StreamDescription, packet: &Packet) -> Option<Bytes> {
+/// The first picture that can be decoded from scratch, no larger than [`limits::THUMBNAIL_SIDES`].
+/// Blocks for as long as decoding takes.
+pub(crate) fn thumbnail(description: &StreamDescription, packets: &[Packet]) -> Option<Bytes> {
+    let (index, ..) = description.video()?;
+    let is_key = |packet: &&Packet| packet.header.track == index && packet.header.key;
+    small(description, packets.iter().find(is_key)?, limits::THUMBNAIL_SIDES)
+}
+
+fn small(description: &StreamDescription, packet: &Packet, sides: (u32, u32)) -> Option<Bytes> {
     let (_, track, _) = description.video()?;
     let Media::Video(video) = &track.media else { return None };
     let mut decoder = VideoDecoder::new(track).ok()?;
     let mut pictures = decoder.decode(packet).ok()?;
     pictures.extend(decoder.flush());
-    still(pictures.first()?, video, limits::STILL_SIDES, QUALITY, &mut Fitter::default()).ok()
+    still(pictures.first()?, video, sides, QUALITY, &mut Fitter::default()).ok()
 }

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use proto::conn::{ConnError, Reader, Writer, greet};
 use proto::message::Subscribe;
 use proto::recording::{Fetch, Open, PosterWanted, RecordingId};
+use proto::subtitle::{SubtitleTrack, SubtitleWanted, SubtitlesWanted};
 use proto::{Message, Role};
 use relay::Node;
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
+
+use crate::error::Error;
+use crate::limits;
 
 /// The node takes a word within this, or it is overloaded beyond help.
 const WRITE: Duration = Duration::from_secs(10);
@@ -55,6 +60,31 @@ impl Viewer {
             if let Message::Poster(poster) = viewer.reader.read_within(WRITE).await? {
                 return Ok(poster.jpeg.into_vec());
             }
+        }
+    }
+
+    /// Which subtitles a recording has.
+    pub(crate) async fn subtitles(node: &Node, stream: &str) -> Result<Vec<SubtitleTrack>, Error> {
+        let mut viewer = Self::connect(node, Role::Control).await?;
+        let stream = stream.to_owned();
+        viewer.writer.write(&Message::SubtitlesWanted(SubtitlesWanted { stream })).await?;
+        match viewer.reader.read_within(limits::SUBTITLES).await? {
+            Message::Subtitles(told) if !told.later => Ok(told.tracks),
+            _ => Err(Error::Unavailable("its subtitles are being looked for".to_owned())),
+        }
+    }
+
+    /// The text of subtitles as WebVTT.
+    pub(crate) async fn subtitle(node: &Node, stream: &str, key: u64) -> Result<Bytes, Error> {
+        let mut viewer = Self::connect(node, Role::Control).await?;
+        let stream = stream.to_owned();
+        viewer.writer.write(&Message::SubtitleWanted(SubtitleWanted { stream, key })).await?;
+        match viewer.reader.read_within(limits::SUBTITLES).await? {
+            Message::Subtitle(told) if !told.vtt.is_empty() => Ok(told.vtt.into_vec().into()),
+            Message::Subtitle(told) if !told.later => {
+                Err(Error::Missing("there are no such subtitles".to_owned()))
+            }
+            _ => Err(Error::Unavailable("the subtitles are being read; ask again".to_owned())),
         }
     }
 }

@@ -235,3 +235,41 @@ async fn what_is_not_there_is_said() {
     }
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_of_a_recording_has_a_small_picture() {
+    let site = Site::start().await;
+    let tape = Tape::of_movie(&sample(MOVIE));
+    let _source = site.node.add_recording("movie", "A movie", "", tape).unwrap();
+    let first = site.get("/movies/movie.0.thumb").await;
+    assert!(first.head.contains("image/jpeg"), "{}", first.head);
+    let picture = media::decode::jpeg_picture(&first.body, 0).expect("a picture");
+    assert_eq!((picture.width, picture.height), (160, 90));
+    let other = site.get("/movies/movie.3.thumb").await;
+    assert_eq!(other.status, 200);
+    assert!(other.body != first.body, "each place has its own");
+    assert_eq!(site.get("/movies/movie.999.thumb").await.status, 404);
+    let _radio = site.node.add_recording("radio", "", "", Tape::of(&Loop::sound())).unwrap();
+    assert_eq!(site.get("/movies/radio.0.thumb").await.status, 404, "nothing to be seen");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subtitles_are_listed_and_read() {
+    let site = Site::start().await;
+    let _source = site.node.add_recording("a b", "", "", Tape::of(&Loop::usual())).unwrap();
+    let list = site.get("/movies/a%20b.subtitles").await;
+    let link = "/movies/a%20b.00000000000000ff.vtt";
+    let expected = format!(r#"[{{"language":"de","title":"<b>","link":"{link}"}}]"#);
+    assert_eq!(list.text(), expected);
+    assert!(list.head.contains("application/json"), "{}", list.head);
+    for _ in 0..2 {
+        let text = site.get(link).await;
+        assert!(text.head.contains("text/vtt"), "{}", text.head);
+        assert_eq!(text.text(), "WEBVTT\n");
+    }
+    assert_eq!(site.get("/movies/a%20b.00000000000000fe.vtt").await.status, 404);
+    assert_eq!(site.get("/movies/nobody.00000000000000ff.vtt").await.status, 404);
+    assert_eq!(site.get("/movies/nobody.subtitles").await.text(), "[]");
+    site.stop().await;
+}

@@ -18,15 +18,19 @@ pub const SEGMENT: [u8; 8] = *b"INSTSEG1";
 pub const INDEX: [u8; 8] = *b"INSTIDX1";
 /// First bytes of a poster's file.
 pub const POSTER: [u8; 8] = *b"INSTPST1";
+/// First bytes of the file that says which subtitles there are.
+pub const SUBTITLES: [u8; 8] = *b"INSTSBS1";
+/// First bytes of a file with the text of subtitles.
+pub const SUBTITLE: [u8; 8] = *b"INSTSUB1";
 
 /// What stands before a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// [`SEGMENT`], [`INDEX`] or [`POSTER`].
+    /// [`SEGMENT`], [`INDEX`], [`POSTER`], [`SUBTITLES`] or [`SUBTITLE`].
     pub kind: [u8; 8],
     /// Of the recording.
     pub id: RecordingId,
-    /// Of the segment; 0 for anything else.
+    /// Of the segment; key of a subtitle; 0 for anything else.
     pub number: u64,
     /// Length of the body, bytes.
     pub bytes: u32,

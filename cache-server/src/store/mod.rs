@@ -27,6 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use proto::StreamInfo;
 use proto::recording::{Digest, Index, RecordingId};
+use proto::subtitle::SubtitleTrack;
 use relay::{Keep, Piece};
 
 use room::Room;
@@ -259,6 +260,27 @@ impl Store {
         }
     }
 
+    /// Writes what lies beside the segments of a recording. Only what somebody wanted has a place here.
+    fn put_beside(
+        &self,
+        id: RecordingId,
+        bytes: usize,
+        write: impl FnOnce(&Shelf, u64) -> io::Result<()>,
+    ) {
+        let shelf = self.shelf(id);
+        if self.lock.is_none() || !shelf.is_there() {
+            return;
+        }
+        let bytes = file::HEAD + bytes as u64;
+        self.room.expects(id, bytes);
+        self.make_room();
+        let count = self.written.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = write(&shelf, count) {
+            self.room.expected(id, bytes);
+            self.complain(&error);
+        }
+    }
+
     /// Said once, until it works again.
     fn complain(&self, error: &io::Error) {
         if !self.complained.swap(true, Ordering::Relaxed) {
@@ -311,20 +333,32 @@ impl Keep for Store {
         }
     }
 
+    fn subtitles(&self, id: RecordingId) -> Option<Vec<SubtitleTrack>> {
+        self.shelf(id).subtitles().ok()
+    }
+
+    fn put_subtitles(&self, id: RecordingId, tracks: &[SubtitleTrack]) {
+        // Most have none: that needs no file.
+        if tracks.is_empty() && self.shelf(id).subtitles().is_err() {
+            return;
+        }
+        self.put_beside(id, 0, |shelf, count| shelf.put_subtitles(tracks, count));
+    }
+
+    fn subtitle(&self, id: RecordingId, key: u64) -> Option<Bytes> {
+        self.shelf(id).subtitle(key).ok()
+    }
+
+    fn put_subtitle(&self, id: RecordingId, key: u64, vtt: &[u8]) {
+        self.put_beside(id, vtt.len(), |shelf, count| shelf.put_subtitle(key, vtt, count));
+    }
+
     fn poster(&self, id: RecordingId) -> Option<Bytes> {
         self.shelf(id).poster().ok()
     }
 
     fn put_poster(&self, id: RecordingId, jpeg: &[u8]) {
-        let shelf = self.shelf(id);
-        let count = self.written.fetch_add(1, Ordering::Relaxed);
-        // Only what somebody wanted has a place here.
-        if self.lock.is_some()
-            && shelf.is_there()
-            && let Err(error) = shelf.put_poster(jpeg, count)
-        {
-            self.complain(&error);
-        }
+        self.put_beside(id, jpeg.len(), |shelf, count| shelf.put_poster(jpeg, count));
     }
 
     fn segment(&self, id: RecordingId, number: u64) -> Option<Arc<Piece>> {

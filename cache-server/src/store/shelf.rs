@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use proto::recording::{Digest, Index, RecordingId};
+use proto::subtitle::{SubtitleTrack, Subtitles};
 use proto::{Message, StreamInfo, limits};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,10 @@ pub fn all(cache: &Path) -> impl Iterator<Item = Shelf> {
 /// What was not there is gone as well.
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     removed.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+}
+
+fn subtitle_name(key: u64) -> String {
+    format!("{key:016x}.vtt")
 }
 
 impl Shelf {
@@ -159,7 +164,7 @@ impl Shelf {
     /// # Errors
     /// It is not here, or not to be believed.
     pub fn index(&self) -> Result<Index, Damage> {
-        let body = self.body("index", file::INDEX, limits::MESSAGE)?;
+        let body = self.body("index", file::INDEX, 0, limits::MESSAGE)?;
         match Message::decode(Bytes::from(body)) {
             Ok(Message::Index(index)) if index.id == self.id && index.finished => Ok(index),
             Ok(Message::Index(mut index)) if index.id == self.id => {
@@ -186,7 +191,7 @@ impl Shelf {
 
     fn put_whole_index(&self, index: &Index, count: u64) -> io::Result<()> {
         let body = Message::Index(index.clone()).encode();
-        self.put_body("index", file::INDEX, &body[proto::frame::LENGTH_PREFIX..], count)
+        self.put_body("index", (file::INDEX, 0), &body[proto::frame::LENGTH_PREFIX..], count)
     }
 
     fn growth(&self) -> PathBuf {
@@ -198,17 +203,55 @@ impl Shelf {
     /// # Errors
     /// It is not here, or not to be believed.
     pub(super) fn poster(&self) -> Result<Bytes, Damage> {
-        self.body("poster", file::POSTER, limits::POSTER).map(Bytes::from)
+        self.body("poster", file::POSTER, 0, limits::POSTER).map(Bytes::from)
     }
 
     pub(super) fn put_poster(&self, jpeg: &[u8], count: u64) -> io::Result<()> {
-        self.put_body("poster", file::POSTER, jpeg, count)
+        self.put_body("poster", (file::POSTER, 0), jpeg, count)
+    }
+
+    /// Which subtitles it has.
+    ///
+    /// # Errors
+    /// That is not here, or not to be believed.
+    pub(super) fn subtitles(&self) -> Result<Vec<SubtitleTrack>, Damage> {
+        let body = self.body("subtitles", file::SUBTITLES, 0, limits::CONTROL)?;
+        match Message::decode(Bytes::from(body)) {
+            Ok(Message::Subtitles(subtitles)) => Ok(subtitles.tracks),
+            _ => Err(Damage::Body),
+        }
+    }
+
+    /// Notes which subtitles it has; texts of others go.
+    pub(super) fn put_subtitles(&self, tracks: &[SubtitleTrack], count: u64) -> io::Result<()> {
+        let texts: Vec<String> = tracks.iter().map(|track| subtitle_name(track.key)).collect();
+        for (name, path) in self.files() {
+            if name.ends_with(".vtt") && !texts.contains(&name) {
+                gone(fs::remove_file(path))?;
+            }
+        }
+        let (stream, tracks) = (String::new(), tracks.to_vec());
+        let body = Message::Subtitles(Subtitles { stream, later: false, tracks }).encode();
+        let body = &body[proto::frame::LENGTH_PREFIX..];
+        self.put_body("subtitles", (file::SUBTITLES, 0), body, count)
+    }
+
+    /// The text of subtitles.
+    ///
+    /// # Errors
+    /// It is not here, or not to be believed.
+    pub(super) fn subtitle(&self, key: u64) -> Result<Bytes, Damage> {
+        self.body(&subtitle_name(key), file::SUBTITLE, key, limits::SUBTITLE).map(Bytes::from)
+    }
+
+    pub(super) fn put_subtitle(&self, key: u64, vtt: &[u8], count: u64) -> io::Result<()> {
+        self.put_body(&subtitle_name(key), (file::SUBTITLE, key), vtt, count)
     }
 
     /// Reads a small file whole.
-    fn body(&self, name: &str, kind: [u8; 8], most: usize) -> Result<Vec<u8>, Damage> {
+    fn body(&self, name: &str, kind: [u8; 8], number: u64, most: usize) -> Result<Vec<u8>, Damage> {
         let mut file = File::open(self.folder.join(name))?;
-        let head = file::look(&mut file, kind, self.id, 0)?;
+        let head = file::look(&mut file, kind, self.id, number)?;
         if head.bytes as usize > most {
             return Err(Damage::Head);
         }
@@ -218,9 +261,15 @@ impl Shelf {
         if Digest::of(&body) == head.digest { Ok(body) } else { Err(Damage::Body) }
     }
 
-    fn put_body(&self, name: &str, kind: [u8; 8], body: &[u8], count: u64) -> io::Result<()> {
+    fn put_body(
+        &self,
+        name: &str,
+        (kind, number): ([u8; 8], u64),
+        body: &[u8],
+        count: u64,
+    ) -> io::Result<()> {
         let bytes = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let head = Head { kind, id: self.id, number: 0, bytes, digest: Digest::of(body) };
+        let head = Head { kind, id: self.id, number, bytes, digest: Digest::of(body) };
         file::write(&self.folder.join(name), &self.beside(count), &head, body)
     }
 

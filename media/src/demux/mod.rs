@@ -34,6 +34,7 @@ use proto::{Packet, Track};
 
 pub use error::{Error, Refusal};
 pub use ffmpeg::Stopper;
+pub(crate) use ffmpeg::subtitles;
 pub(crate) use place::Mark;
 pub use reader::{Reader, Source};
 

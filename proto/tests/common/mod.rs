@@ -16,6 +16,7 @@ use proto::recording::{
     Segment, SegmentInfo,
 };
 use proto::stream::{Audio, AudioCodec, Media, StreamState, Video, VideoCodec, is_valid_name};
+use proto::subtitle::{Subtitle, SubtitleTrack, SubtitleWanted, Subtitles, SubtitlesWanted};
 use proto::time::{Offset, Stamp};
 use proto::{
     CloseCode, MAGIC, Message, Packet, PacketHeader, Role, StreamDescription, StreamInfo, Track,
@@ -27,6 +28,7 @@ use proto::{
 pub(crate) fn golden() -> Vec<(&'static str, Message)> {
     let mut all = golden_streams();
     all.extend(rooms::golden());
+    all.extend(golden_subtitles());
     all
 }
 
@@ -79,6 +81,35 @@ fn golden_streams() -> Vec<(&'static str, Message)> {
         (
             "24-poster",
             Message::Poster(Poster { stream: "movie".into(), jpeg: vec![0xff, 0xd8].into() }),
+        ),
+    ]
+}
+
+fn golden_subtitles() -> Vec<(&'static str, Message)> {
+    let key = 0x0011_2233_4455_6677;
+    let (language, title) = ("de".to_owned(), "für Hörgeschädigte".to_owned());
+    let track = SubtitleTrack { key, language, title };
+    let text = "WEBVTT\n\n00:01.000 --> 00:02.500\nJa?\n";
+    vec![
+        (
+            "42-subtitles-wanted",
+            Message::SubtitlesWanted(SubtitlesWanted { stream: "movie".into() }),
+        ),
+        (
+            "43-subtitles",
+            Message::Subtitles(Subtitles {
+                stream: "movie".into(),
+                later: false,
+                tracks: vec![track],
+            }),
+        ),
+        (
+            "44-subtitle-wanted",
+            Message::SubtitleWanted(SubtitleWanted { stream: "movie".into(), key }),
+        ),
+        (
+            "45-subtitle",
+            Message::Subtitle(Subtitle { key, later: false, vtt: text.as_bytes().to_vec().into() }),
         ),
     ]
 }
@@ -265,9 +296,26 @@ pub(crate) fn any_message() -> BoxedStrategy<Message> {
         text().prop_map(|stream| Message::PosterWanted(PosterWanted { stream })),
         (text(), vec(any::<u8>(), 0..2000))
             .prop_map(|(stream, jpeg)| Message::Poster(Poster { stream, jpeg: jpeg.into() })),
+        text().prop_map(|stream| Message::SubtitlesWanted(SubtitlesWanted { stream })),
+        (text(), any::<bool>(), vec(any_subtitle(), 0..limits::SUBTITLES)).prop_map(
+            |(stream, later, tracks)| Message::Subtitles(Subtitles { stream, later, tracks })
+        ),
+        (text(), any::<u64>())
+            .prop_map(|(stream, key)| Message::SubtitleWanted(SubtitleWanted { stream, key })),
+        (any::<u64>(), any::<bool>(), text()).prop_map(|(key, later, vtt)| {
+            Message::Subtitle(Subtitle { key, later, vtt: vtt.into_bytes().into() })
+        }),
         rooms::any_message(),
     ]
     .boxed()
+}
+
+fn any_subtitle() -> impl Strategy<Value = SubtitleTrack> {
+    (any::<u64>(), "[a-z]{0,3}", text()).prop_map(|(key, language, title)| SubtitleTrack {
+        key,
+        language,
+        title,
+    })
 }
 
 fn any_id() -> impl Strategy<Value = RecordingId> {

@@ -5,18 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::conn::{ConnError, now};
 use proto::message::{Catalog, Pong};
-use proto::recording::Poster;
 use proto::{CloseCode, Message, limits};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::{End, Peer};
+use super::{End, Peer, beside};
 use crate::node::Node;
 use crate::rooms::{self, Seat};
 
 /// A follower gets the catalogue at most this often, however fast it changes.
 const CATALOGUE_PAUSE: Duration = Duration::from_millis(100);
-/// A poster that takes longer is none.
-const POSTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(node: &Node, peer: &mut Peer) -> End {
     match talk(node, peer).await {
@@ -56,7 +53,15 @@ async fn talk(node: &Node, peer: &mut Peer) -> Result<std::convert::Infallible, 
                 }
                 Message::PosterWanted(wanted) => {
                     heard = Instant::now();
-                    peer.write(&poster(node, wanted.stream).await).await?;
+                    peer.write(&beside::poster(node, wanted.stream).await).await?;
+                }
+                Message::SubtitlesWanted(wanted) => {
+                    peer.write(&beside::subtitles(node, wanted.stream).await).await?;
+                    heard = Instant::now();
+                }
+                Message::SubtitleWanted(wanted) => {
+                    peer.write(&beside::subtitle(node, wanted).await).await?;
+                    heard = Instant::now();
                 }
                 Message::ListRooms => {
                     heard = Instant::now();
@@ -111,17 +116,6 @@ async fn hear(seat: &mut Option<Seat>) -> Option<Bytes> {
 
 fn stalled(reason: &str) -> End {
     End::Refuse(CloseCode::Stalled, reason.to_owned())
-}
-
-/// The picture of a stream; an empty one if there is none, or not in time for the next ping.
-async fn poster(node: &Node, stream: String) -> Message {
-    let recording = node.stream(&stream).and_then(|stream| stream.recording());
-    let jpeg = match recording {
-        Some(recording) => timeout(POSTER, recording.poster()).await.unwrap_or_default(),
-        None => Bytes::new(),
-    };
-    let jpeg = if jpeg.len() <= limits::POSTER { jpeg.to_vec() } else { Vec::new() };
-    Message::Poster(Poster { stream, jpeg: jpeg.into() })
 }
 
 fn catalogue(node: &Node) -> Message {

@@ -1,5 +1,6 @@
 //! One connection that was accepted: hello, then what its role asks for, then a word of farewell.
 
+mod beside;
 mod control;
 mod publish;
 mod recorded;

@@ -1,6 +1,7 @@
 //! Other nodes: an origin whose streams are offered here, live ones and recordings, and a relay that
 //! ours are pushed to.
 
+mod beside;
 mod pull;
 mod push;
 pub(crate) mod receive;

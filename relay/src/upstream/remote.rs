@@ -15,15 +15,16 @@ use proto::conn::{ConnError, Reader, Writer};
 use proto::dial::dial;
 use proto::message::Message;
 use proto::recording::{
-    Digest, Fetch, Index, NoSegment, Open, PosterWanted, RecordingId, RecordingInfo, Segment,
+    Digest, Fetch, Index, NoSegment, Open, RecordingId, RecordingInfo, Segment,
 };
 use proto::retry::Backoff;
+use proto::subtitle::SubtitleTrack;
 use proto::{Role, StreamInfo};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::recording::{Answer, Keep, Missing, Piece, Recording};
+use crate::recording::{Answer, Coming, Keep, Missing, Piece, Recording};
 
 /// Segments asked for and not got yet: enough to fill a long way, few enough to turn to what is
 /// wanted more.
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A connection that nobody needs is let go after this.
 const IDLE: Duration = Duration::from_secs(10);
 /// An origin that sends nothing of what was asked for is gone.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 /// Bytes that do not fit their digest are asked for again so many times.
 const TRIES: u32 = 3;
 /// Segments wanted at a time: all viewers of a recording together.
@@ -43,11 +44,11 @@ type Seat = oneshot::Sender<Result<Arc<Piece>, Missing>>;
 
 /// See the module.
 pub(super) struct Remote {
-    address: String,
+    pub(super) address: String,
     /// The stream's name at the origin.
-    name: String,
-    agent: String,
-    keep: Arc<dyn Keep>,
+    pub(super) name: String,
+    pub(super) agent: String,
+    pub(super) keep: Arc<dyn Keep>,
     recording: Mutex<RecordingInfo>,
     /// Its line in the origin's catalogue.
     info: Mutex<StreamInfo>,
@@ -55,7 +56,9 @@ pub(super) struct Remote {
     wanted: Mutex<Wanted>,
     work: Notify,
     /// As last asked for, and of which content.
-    poster: tokio::sync::Mutex<Option<(RecordingId, Bytes)>>,
+    pub(super) poster: tokio::sync::Mutex<Option<(RecordingId, Bytes)>>,
+    /// As last asked for, when, and of which content.
+    pub(super) subtitles: tokio::sync::Mutex<Option<(Instant, RecordingId, Vec<SubtitleTrack>)>>,
 }
 
 /// What is to be fetched, in the order it was asked for, and who waits.
@@ -111,6 +114,7 @@ impl Remote {
             wanted: Mutex::default(),
             work: Notify::new(),
             poster: tokio::sync::Mutex::default(),
+            subtitles: tokio::sync::Mutex::default(),
         })
     }
 
@@ -134,7 +138,7 @@ impl Remote {
         news
     }
 
-    fn id(&self) -> RecordingId {
+    pub(super) fn id(&self) -> RecordingId {
         lock(&self.recording).id
     }
 
@@ -385,24 +389,6 @@ impl Remote {
             ))),
         }
     }
-
-    async fn ask_for_poster(&self, id: RecordingId) -> Option<Bytes> {
-        let mut line = dial(&self.address, Role::Control, None, &self.agent).await.ok()?;
-        let wanted = PosterWanted { stream: self.name.clone() };
-        line.writer.write(&Message::PosterWanted(wanted)).await.ok()?;
-        let Ok(Message::Poster(poster)) = line.reader.read_within(SILENCE).await else {
-            return None;
-        };
-        let jpeg = Bytes::from(poster.jpeg.into_vec());
-        // None, or none yet: it may be made by the next time.
-        if jpeg.is_empty() {
-            return None;
-        }
-        let (keep, kept) = (self.keep.clone(), jpeg.clone());
-        // Should it panic, it is not kept, and asked for again.
-        let _ = tokio::task::spawn_blocking(move || keep.put_poster(id, &kept)).await;
-        Some(jpeg)
-    }
 }
 
 impl Recording for Remote {
@@ -441,21 +427,15 @@ impl Recording for Remote {
         })
     }
 
-    fn poster(&self) -> Pin<Box<dyn Future<Output = Bytes> + Send + '_>> {
-        Box::pin(async move {
-            let id = self.id();
-            let mut poster = self.poster.lock().await;
-            if let Some((_, jpeg)) = poster.as_ref().filter(|(of, _)| *of == id) {
-                return jpeg.clone();
-            }
-            let keep = self.keep.clone();
-            let kept = tokio::task::spawn_blocking(move || keep.poster(id)).await.ok().flatten();
-            let jpeg = match kept {
-                Some(jpeg) => Some(jpeg),
-                None => self.ask_for_poster(id).await,
-            };
-            *poster = jpeg.clone().map(|jpeg| (id, jpeg));
-            jpeg.unwrap_or_default()
-        })
+    fn poster(&self) -> Coming<'_, Bytes> {
+        Box::pin(self.picture())
+    }
+
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        Box::pin(self.list_subtitles())
+    }
+
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        Box::pin(self.subtitle_text(key))
     }
 }

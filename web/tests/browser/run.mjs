@@ -1,14 +1,17 @@
 // Watches in a real browser: scripts/test-browser. Waits for conditions; prints figures beside.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:net";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
+import { accounts } from "./accounts.mjs";
+import { roomTests } from "./rooms.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
+const AXE = readFileSync(join(modules, "node_modules/axe-core/axe.min.js"), "utf8");
 const HOSTILE = `<img src=x onerror=document.title='broken'>&"'%2e`;
 const folder = mkdtempSync(join(tmpdir(), "instep-browser-"));
 const children = new Set();
@@ -23,7 +26,7 @@ function freePort() {
 }
 
 function start(program, ...flags) {
-  const child = spawn(join(bin, program), flags, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, RUST_LOG: "error" } });
+  const child = spawn(join(bin, program), flags, { stdio: ["ignore", program === "client" ? "pipe" : "ignore", "pipe"], env: { ...process.env, RUST_LOG: "error" } });
   child.stderr.pipe(process.stderr);
   children.add(child);
   return child;
@@ -40,16 +43,32 @@ function stop(child) {
 const origins = [];
 async function origin(...flags) {
   const port = await freePort();
-  start("server", ...flags, "--listen", `127.0.0.1:${port}`, "--no-announce");
   origins.push("--origin", `127.0.0.1:${port}`);
+  return start("server", ...flags, "--listen", `127.0.0.1:${port}`, "--no-announce");
+}
+
+/** A library of one movie that has two texts in it, and one beside it. */
+function texts() {
+  const movies = mkdtempSync(join(folder, "movies-"));
+  const srt = (word) => `1\n00:00:01,000 --> 00:00:20,000\n${word}\n`;
+  const [text, movie, beside] = ["text.srt", "words.mkv", "words.fr.srt"].map((name) => join(movies, name));
+  writeFileSync(text, srt("<i>Hallo</i>"));
+  execFileSync("ffmpeg", ["-nostdin", "-loglevel", "error", "-i", "samples/big-buck-bunny-480p-30s.mp4", "-i", text,
+    "-map", "0:v", "-map", "0:a", "-map", "1", "-map", "1", "-c", "copy", "-c:s:0", "subrip", "-c:s:1", "ass",
+    "-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=ger", "-metadata:s:s:1", `title=${HOSTILE}`, movie]);
+  writeFileSync(beside, srt(`Bonjour & ${HOSTILE}`));
+  // A file that was just written may not be all there.
+  utimesSync(movie, new Date(0), new Date(0));
+  return movies;
 }
 await origin("--test-pattern", "--size", "640x360", "--name", "pattern");
 await origin("--test-pattern", "--size", "640x360", "--codec", "mjpeg", "--name", "camera");
 await origin("--test-pattern", "--size", "320x240", "--name", HOSTILE);
 await origin("--library", "samples");
+const reader = await origin("--library", texts());
 const [port, http] = [await freePort(), await freePort()];
 const relayed = () => start("cache-server", ...origins, "--listen", `127.0.0.1:${port}`, "--http", `127.0.0.1:${http}`,
-  "--no-announce", "--cache-dir", folder, "--dvr", "60s");
+  "--no-announce", "--cache-dir", join(folder, "cache"), "--dvr", "60s");
 let relay = relayed();
 const site = `http://127.0.0.1:${http}`;
 
@@ -58,6 +77,8 @@ const browser = await chromium.launch({
   args: ["--headless=new", "--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
 });
 const complaints = [];
+/** Streams there are. */
+const COUNT = 7;
 
 async function open(path, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -67,7 +88,7 @@ async function open(path, options = {}) {
   page.on("console", (message) => {
     if (message.type() === "error" && !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())) complaints.push(message.text());
   });
-  await page.goto(site + path);
+  await page.goto(new URL(path, site).href);
   return page;
 }
 
@@ -110,11 +131,26 @@ const stamped = (page, count) => page.evaluate((count) => new Promise((resolve) 
   video.requestVideoFrameCallback(look);
 }), count);
 
+/** What axe finds wrong. */
+async function inspect(page, what) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+  assert.deepEqual(found, [], `${what}: axe complains`);
+}
+
+const SIZES = [
+  ["phone, dark", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "dark" }],
+  ["phone, light", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "light" }],
+  ["large, dark", { viewport: { width: 1920, height: 1080 }, colorScheme: "dark" }],
+  ["large, light", { viewport: { width: 1920, height: 1080 }, colorScheme: "light" }],
+];
+
 const tests = {
   async "the catalogue shows all streams, names are text, and it is used with the keyboard alone"() {
     for (const [name, options] of [["list-dark-phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "dark" }], ["list-light", { colorScheme: "light" }]]) {
       const page = await open("/", options);
-      await until(page, (count) => document.querySelectorAll("stream-card").length === count, 6);
+      await until(page, (count) => document.querySelectorAll("stream-card").length === count, COUNT);
       // Pictures come where somebody can see them.
       const seen = options.isMobile ? 2 : 5;
       await until(page, (seen) => [...document.querySelectorAll("stream-card img")].filter((img) => img.naturalWidth > 0).length >= seen, seen);
@@ -125,7 +161,7 @@ const tests = {
       await shot(page, name);
       if (!options.isMobile) {
         await page.keyboard.press("Tab"); // to the content
-        for (let i = 0; i < 12; i += 1) {
+        for (let i = 0; i < 20; i += 1) {
           if ((await page.evaluate(() => document.activeElement?.getAttribute("href"))) === "/?watch=pattern") break;
           await page.keyboard.press("Tab");
         }
@@ -134,7 +170,7 @@ const tests = {
         await page.keyboard.press(" ");
         await until(page, () => document.querySelector("watch-page").video.paused);
         await page.goBack();
-        await until(page, (count) => document.querySelectorAll("stream-card").length === count, 6);
+        await until(page, (count) => document.querySelectorAll("stream-card").length === count, COUNT);
         await page.getByRole("searchbox").fill("bunny");
         await until(page, () => document.querySelectorAll("stream-card:not([hidden])").length === 2);
       }
@@ -196,6 +232,161 @@ const tests = {
     await page.context().close();
   },
 
+  async "nothing keeps anybody out: contrast, labels, sizes"() {
+    for (const [size, options] of SIZES) {
+      for (const path of ["/", "/?watch=pattern", "/?watch=camera", "/?watch=words", "/?watch=nothing", "/api"]) {
+        const page = await open(path, options);
+        if (path.startsWith("/?watch") && !path.endsWith("nothing")) {
+          await pictures(page, 5);
+          await page.keyboard.press("i");
+          await until(page, () => document.querySelector(".figures dd"));
+          if (path.endsWith("words")) await until(page, () => !document.querySelector(".words").hidden);
+        } else {
+          await until(page, () => document.querySelector("stream-card, .note, .api tr"));
+        }
+        await inspect(page, `${path} (${size})`);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} (${size}) is too wide`);
+        await page.context().close();
+      }
+    }
+  },
+
+  async "the keyboard reaches everything in order, sees where it is, and gets out again"() {
+    const page = await open("/?watch=words");
+    await pictures(page, 5);
+    await until(page, () => !document.querySelector(".words").hidden);
+    const visited = [];
+    for (let i = 0; i < 40; i += 1) {
+      await page.keyboard.press("Tab");
+      const now = await page.evaluate(() => {
+        const { activeElement } = document;
+        if (!activeElement || activeElement === document.body) return undefined;
+        const box = activeElement.getBoundingClientRect();
+        const { outlineStyle, outlineWidth } = getComputedStyle(activeElement);
+        let opacity = 1;
+        for (let at = activeElement; at; at = at.parentElement) opacity *= Number(getComputedStyle(at).opacity);
+        return { name: activeElement.getAttribute("aria-label") ?? activeElement.textContent, seen: box.width > 0 && box.left >= 0 && box.right <= innerWidth,
+          outlined: outlineStyle !== "none" && Number.parseFloat(outlineWidth) >= 2, opacity };
+      });
+      if (!now) break;
+      visited.push(now.name);
+      assert.ok(now.seen && now.outlined, `${now.name}: nobody sees that it has the focus`);
+      await until(page, () => [...document.querySelectorAll("player-controls")].every((bar) => !bar.contains(document.activeElement) || getComputedStyle(bar).opacity === "1"));
+    }
+    const expected = ["Position", "Pause (space)", "10 seconds back (left)", "10 seconds ahead (right)", "Mute (m)", "Volume", "Subtitles", "Speed", "Figures (i)", "Picture in picture (p)", "Full screen (f)"];
+    assert.deepEqual(visited.filter((name) => expected.includes(name)), expected, `the order is ${visited.join(", ")}`);
+    assert.ok(visited.length < 40, "there is no way out");
+    await page.getByRole("slider", { name: "Volume" }).focus();
+    const [volume, at] = await page.evaluate(() => [document.querySelector("video").volume, document.querySelector("video").currentTime]);
+    await page.keyboard.press("ArrowLeft");
+    await until(page, (volume) => document.querySelector("video").volume < volume, volume);
+    assert.ok((await state(page)).at >= at, "the volume's arrows seek");
+    await page.context().close();
+  },
+
+  async "the seek bar shows a place before one goes there"() {
+    const page = await open("/?watch=words");
+    await pictures(page, 5);
+    await page.evaluate(() => document.querySelector("watch-page").controls.marks([{ at: 15, label: "<b>Ana</b>: look" }, { at: 999, label: "beyond" }]));
+    const bar = page.getByRole("slider", { name: "Position" });
+    const box = await bar.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await until(page, () => document.querySelector(".preview img")?.naturalWidth === 160 && !document.querySelector(".preview").hidden);
+    assert.match(await page.locator(".preview").innerText(), /<b>Ana<\/b>: look\s+0:15/);
+    const first = await page.evaluate(() => document.querySelector(".preview img").src);
+    await shot(page, "preview");
+    await page.mouse.move(box.x + box.width * 0.9, box.y + box.height / 2);
+    await until(page, (first) => document.querySelector(".preview img").src !== first, first);
+    assert.equal(await page.locator(".marks span").count(), 1);
+    await page.mouse.move(10, 10);
+    await until(page, () => document.querySelector(".preview").hidden);
+    // Who has no pointer hears and sees where the bar is.
+    await bar.focus();
+    await page.keyboard.press("Home");
+    await until(page, () => !document.querySelector(".preview").hidden);
+    assert.match(await bar.getAttribute("aria-valuetext"), /^0:\d\d of 0:30$/);
+    await page.context().close();
+  },
+
+  async "subtitles are chosen, shown, remembered, and there without their origin"() {
+    const line = (page, text) => until(page, (text) => document.querySelector(".lines").innerText === text && !document.querySelector(".lines").hidden, text);
+    const menu = (page) => until(page, () => !document.querySelector(".words").hidden);
+    let page = await open("/?watch=words", { locale: "en" });
+    await pictures(page, 5);
+    await menu(page);
+    assert.deepEqual(await page.locator(".words option").allInnerTexts(), ["No subtitles", "French", "German", `German, ${HOSTILE}`]);
+    await page.evaluate(() => document.querySelector("watch-page").seek(5));
+    for (const [choice, text] of [["German", "Hallo"], [`German, ${HOSTILE}`, "Hallo"], ["French", `Bonjour & ${HOSTILE}`]]) {
+      await page.getByRole("combobox", { name: "Subtitles" }).selectOption(choice);
+      await line(page, text.replace("<img src=x onerror=document.title='broken'>", ""));
+    }
+    await shot(page, "subtitles");
+    await page.locator("video").focus().catch(() => {});
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.keyboard.press("c");
+    await until(page, () => document.querySelector(".lines").hidden);
+    await page.keyboard.press("c");
+    await until(page, () => !document.querySelector(".lines").hidden);
+    await page.evaluate(() => document.querySelector("watch-page").seek(25));
+    await until(page, () => document.querySelector(".lines").hidden);
+    await page.keyboard.press("c");
+    // Watched once, the relay has them on its disk.
+    await stop(reader);
+    await stop(relay);
+    relay = relayed();
+    await ready();
+    await page.goto(`${site}/?watch=words`);
+    await menu(page);
+    await page.getByRole("combobox", { name: "Subtitles" }).selectOption("German");
+    await page.evaluate(() => document.querySelector("watch-page").seek(5));
+    await line(page, "Hallo");
+    await page.reload();
+    await page.evaluate(() => 0);
+    await menu(page);
+    assert.equal(await page.evaluate(() => document.querySelector(".words").selectedOptions[0].label), "German");
+    await page.context().close();
+  },
+
+  async "volume, speed, full screen, picture in picture, and what is waited for"() {
+    const page = await open("/?watch=big-buck-bunny-480p-30s");
+    await pictures(page, 5);
+    await page.keyboard.press("ArrowDown");
+    await until(page, () => Math.abs(document.querySelector("video").volume - 0.95) < 0.01);
+    await page.keyboard.press("m");
+    await until(page, () => document.querySelector("video").muted && document.querySelector('[aria-label="Unmute (m)"]'));
+    await page.getByRole("combobox", { name: "Speed" }).selectOption("1.5");
+    assert.equal(await page.evaluate(() => document.querySelector("video").playbackRate), 1.5);
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press("f");
+    await until(page, () => document.fullscreenElement === document.querySelector(".stage"));
+    await page.keyboard.press("f");
+    await until(page, () => !document.fullscreenElement);
+    await page.keyboard.press("p");
+    await until(page, () => document.pictureInPictureElement || document.querySelector(".word").textContent.includes("not possible"));
+    await page.evaluate(() => document.exitPictureInPicture?.().catch(() => {}));
+    let let_go;
+    const held = new Promise((resolve) => (let_go = resolve));
+    await page.route(/m4s/, async (route) => {
+      await held;
+      await route.continue().catch(() => {});
+    });
+    await page.evaluate(() => {
+      const { player } = document.querySelector("watch-page");
+      player.here.clear();
+      player.buffer.remove(0, 1e9);
+    });
+    await page.evaluate(() => document.querySelector("watch-page").seek(28));
+    await until(page, () => document.querySelector(".word").textContent === "loading" && !document.querySelector(".word").hidden);
+    await shot(page, "loading");
+    let_go();
+    await until(page, () => document.querySelector(".word").hidden && document.querySelector("video").currentTime > 28.2);
+    await page.context().close();
+  },
+
+  async "people register, log in and out, change their password and go"() {
+    await accounts({ start, stop, freePort, open, until, shot, pictures, origins });
+  },
+
   async "a relay that comes back is watched on"() {
     const page = await open("/?watch=pattern");
     await pictures(page, 10);
@@ -208,12 +399,20 @@ const tests = {
     await page.context().close();
   },
 };
+async function restart() {
+  await stop(relay);
+  relay = relayed();
+  await ready();
+}
+Object.assign(tests, roomTests({ open, until, shot, start, stop, restart, port }));
+/** Only those with this in their name, where it is said. */
+const only = process.env.ONLY ?? "";
 
 /** Until the relay has everything. */
 async function ready() {
   for (;;) {
     try {
-      if ((await (await fetch(`${site}/streams.json`)).json()).length === 6) return;
+      if ((await (await fetch(`${site}/streams.json`)).json()).length === COUNT) return;
     } catch {
       // Not yet.
     }
@@ -224,7 +423,7 @@ async function ready() {
 let failed = 0;
 try {
   await ready();
-  for (const [name, test] of Object.entries(tests)) {
+  for (const [name, test] of Object.entries(tests).filter(([name]) => name.includes(only))) {
     complaints.length = 0;
     try {
       await test();

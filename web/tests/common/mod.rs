@@ -1,6 +1,8 @@
 //! A node with a page on a loopback port, streams made here, and a plain HTTP client.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod people;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +19,9 @@ use proto::conn::now;
 use proto::packet::PacketHeader;
 use proto::recording::{Index, RecordingInfo};
 use proto::stream::{Audio, AudioCodec, Media, Video, VideoCodec};
+use proto::subtitle::SubtitleTrack;
 use proto::{Packet, StreamDescription, Track};
+use relay::recording::Coming;
 use relay::{Config, Missing, Node, Piece, Recording, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -63,11 +67,25 @@ impl Site {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Answer {
+        self.send(method, path, headers, "").await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &str,
+    ) -> Answer {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         // Version 1.0: the answer ends with the connection.
         let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.address);
         headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
-        socket.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        // What is refused by its head may be closed before all of the body is taken.
+        let _ = socket.write_all(format!("{head}\r\n{body}").as_bytes()).await;
         let mut all = Vec::new();
         within(socket.read_to_end(&mut all)).await.unwrap();
         Answer::parse(&all)
@@ -323,5 +341,16 @@ impl Recording for Tape {
         let piece = self.pieces.get(number as usize).cloned();
         let missing = || Missing::Gone(format!("there is no segment {number}"));
         Box::pin(std::future::ready(piece.ok_or_else(missing)))
+    }
+
+    fn subtitles(&self) -> Coming<'_, Result<Vec<SubtitleTrack>, Missing>> {
+        let (language, title) = ("de".to_owned(), "<b>".to_owned());
+        Box::pin(std::future::ready(Ok(vec![SubtitleTrack { key: 255, language, title }])))
+    }
+
+    fn subtitle(&self, key: u64) -> Coming<'_, Result<Bytes, Missing>> {
+        let gone = || Missing::Gone("there is no such text".to_owned());
+        let text = (key == 255).then(|| Bytes::from_static(b"WEBVTT\n")).ok_or_else(gone);
+        Box::pin(std::future::ready(text))
     }
 }

@@ -1,14 +1,16 @@
 //! The way of everything that cannot go as it is: an `ffmpeg` child that writes Matroska to a pipe.
 //!
 //! ```text
-//! probe   what ffprobe says of the source
-//! plan    what is copied and what is converted
-//! child   the process: started, watched, stopped, reaped
+//! probe      what ffprobe says of the source
+//! plan       what is copied and what is converted
+//! child      the process: started, watched, stopped, reaped
+//! subtitles  texts within a movie
 //! ```
 
 mod child;
 mod plan;
 mod probe;
+pub(crate) mod subtitles;
 
 use std::ffi::OsString;
 use std::io;

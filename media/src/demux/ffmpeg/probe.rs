@@ -48,6 +48,15 @@ pub(super) struct Stream {
     pub(super) channels: u16,
     pub(super) disposition: Disposition,
     pub(super) side_data_list: Vec<SideData>,
+    pub(super) tags: Tags,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tags {
+    /// ISO 639; "und" if it is not known.
+    pub(super) language: String,
+    pub(super) title: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,0 +1,76 @@
+//! Texts within a movie: found by ffprobe, read out by ffmpeg as WebVTT.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use super::{Failure, Input, Stderr, Tools, os, probe};
+
+/// What ffmpeg calls subtitles that are texts; others are pictures.
+const TEXTS: [&str; 8] =
+    ["subrip", "ass", "ssa", "webvtt", "mov_text", "text", "subviewer", "microdvd"];
+/// All of a movie has to be read: a disk takes so long for the largest.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A stream of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// Its number in the movie.
+    pub(crate) index: u32,
+    /// As the movie says; empty if it does not.
+    pub(crate) language: String,
+    /// For people; empty if there is none.
+    pub(crate) title: String,
+}
+
+/// All streams of text; `None` without ffprobe, or if it cannot read the movie.
+pub(crate) fn list(movie: &Path) -> Option<Vec<Text>> {
+    let probe = probe::run(&Tools::default(), &Input::File(movie.to_owned())).ok()?;
+    let is_text = |stream: &probe::Stream| {
+        stream.codec_type == "subtitle" && TEXTS.contains(&stream.codec_name.as_str())
+    };
+    let text = |stream: &probe::Stream| {
+        let tags = &stream.tags;
+        let known = tags.language != "und";
+        let language = if known { tags.language.clone() } else { String::new() };
+        Text { index: stream.index, language, title: tags.title.clone() }
+    };
+    Some(probe.streams.iter().filter(|stream| is_text(stream)).map(text).collect())
+}
+
+/// The text of a stream as WebVTT, at most `most` bytes of it; or the last that ffmpeg said.
+pub(crate) fn read(movie: &Path, index: u32, most: usize) -> Result<Vec<u8>, String> {
+    let tools = Tools::default();
+    let mut child = Command::new(&tools.ffmpeg)
+        .args(os(&["-nostdin", "-hide_banner", "-loglevel", "error"]))
+        .args(Input::File(movie.to_owned()).arguments())
+        .args(os(&["-map", &format!("0:{index}"), "-f", "webvtt", "pipe:1"]))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| match Failure::of_spawn(error) {
+            Failure::Spawn(error) => error.to_string(),
+            _ => "it is not installed; apt install ffmpeg".to_owned(),
+        })?;
+    let stderr = Stderr::collect(&mut child);
+    let stdout = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let read = stdout.map(|stdout| stdout.take(most as u64).read_to_end(&mut text));
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(read.map(|_| text));
+    });
+    let text = receiver.recv_timeout(PATIENCE);
+    // Read to its end, too long, or too slow: it has nothing more to say.
+    let _ = child.kill();
+    let _ = child.wait();
+    match text {
+        Ok(Some(text)) if !text.is_empty() => Ok(text),
+        Err(RecvTimeoutError::Timeout) => Err("it takes too long".to_owned()),
+        _ => Err(stderr.last_line()),
+    }
+}
