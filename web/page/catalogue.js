@@ -94,7 +94,8 @@ export class CataloguePage extends HTMLElement {
   open() {
     const section = (/** @type {string} */ name, /** @type {HTMLElement} */ cards) =>
       element("section", { hidden: true, "aria-label": name }, element("h2", {}, name), cards);
-    this.replaceChildren(element("div", { className: "search" }, this.search, this.add), this.note, new OwnRooms(), this.rooms,
+    this.replaceChildren(element("h1", { className: "unseen" }, "What there is to watch"),
+      element("div", { className: "search" }, this.search, this.add), this.note, new OwnRooms(), this.rooms,
       section("Live", this.live), this.add.underway, section("Library", this.library));
     void this.look();
     this.timer = setInterval(() => {

@@ -56,7 +56,8 @@ async function together(what, there) {
 
 /** @param {string} why */
 function complain(why) {
-  main.replaceChildren(element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
+  main.replaceChildren(element("h1", { className: "unseen" }, "Nothing to watch"),
+    element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
 }
 
 /** @param {string} name */

@@ -23,7 +23,7 @@ await site.origin("--test-pattern", "--size", "640x360", "--name", "pattern");
 await site.origin("--test-pattern", "--size", "640x360", "--codec", "mjpeg", "--name", "camera");
 await site.origin("--library", "samples");
 const MOVIE = "big-buck-bunny-480p-30s";
-await site.relay(4);
+await site.relay(5, MOVIE);
 const made = join(site.folder, "made");
 mkdirSync(made);
 // VLC does not run as root.

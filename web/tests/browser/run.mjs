@@ -245,6 +245,12 @@ const tests = {
           await until(page, () => document.querySelector("stream-card, .note, .api tr"));
         }
         await inspect(page, `${path} (${size})`);
+        const cut = await page.evaluate(() => [...document.querySelectorAll("button, select, input, a:not(.skip)")].filter((part) => {
+          const { left, right, width } = part.getBoundingClientRect();
+          return width > 0 && (left < 0 || right > innerWidth);
+        }).map((part) => part.getAttribute("aria-label") ?? part.textContent));
+        assert.deepEqual(cut, [], `${path} (${size}): out of reach`);
+        await shot(page, `${path.replace(/\W+/g, "-")}-${size.replace(/\W+/g, "-")}`);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} (${size}) is too wide`);
         await page.context().close();
       }
