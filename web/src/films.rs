@@ -15,6 +15,7 @@ use library::films::{FilmId, Films, Line, Owner, Refusal, Wish};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use crate::accounts::Visitor;
 use crate::error::Error;
 use crate::origin::is_ours;
 use crate::{Shared, adder, limits};
@@ -84,13 +85,23 @@ fn films(shared: &Shared) -> Result<Films, Denied> {
     Ok(shared.films.clone().ok_or_else(none)?)
 }
 
-/// Who asks, if they have added something before.
-fn may(headers: &HeaderMap) -> Result<Owner, Denied> {
+/// Whose films are the visitor's: those of their account, or of their browser where they are not
+/// logged in.
+fn owner(visitor: &Visitor, headers: &HeaderMap) -> Option<Owner> {
+    of_account(visitor).or_else(|| adder::owner(headers))
+}
+
+fn of_account(visitor: &Visitor) -> Option<Owner> {
+    visitor.id().map(|id| Owner(format!("account:{id}")))
+}
+
+/// Who wants to change something.
+fn may(visitor: &Visitor, headers: &HeaderMap) -> Result<Owner, Denied> {
     if !is_ours(headers) {
         return Err(Error::Foreign.into());
     }
-    // Nobody else's films are theirs, whatever they say.
-    Ok(adder::owner(headers).unwrap_or_else(|| Owner("nobody".to_owned())))
+    // Of who has added nothing no film is.
+    Ok(owner(visitor, headers).unwrap_or_else(|| Owner("nobody".to_owned())))
 }
 
 fn id(text: &str) -> Result<FilmId, Denied> {
@@ -113,9 +124,13 @@ struct Listing {
 }
 
 /// `/films.json`: what is underway, and what the visitor added.
-async fn list(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Denied> {
+async fn list(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response, Denied> {
     let films = films(&shared)?;
-    let owner = adder::owner(&headers);
+    let owner = owner(&visitor, &headers);
     let listing = Listing { most: films.most(), films: films.list(owner.as_ref()) };
     let mut response = Json(listing).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -155,12 +170,16 @@ fn said<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Denied> {
 async fn add(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Result<Json<Add>, JsonRejection>,
 ) -> Result<Response, Denied> {
     let films = films(&shared)?;
-    may(&headers)?;
-    let (owner, cookie) = adder::known_from_now_on(&headers);
+    may(&visitor, &headers)?;
+    let (owner, cookie) = match of_account(&visitor) {
+        Some(owner) => (owner, None),
+        None => adder::known_from_now_on(&headers),
+    };
     let from: IpAddr = peer.ip().to_canonical();
     let begun = match said(body)? {
         Add::File { name, size, mark } => {
@@ -183,9 +202,10 @@ async fn add(
 async fn offset(
     State(shared): State<Shared>,
     Path(film): Path<String>,
+    visitor: Visitor,
     headers: HeaderMap,
 ) -> Result<Response, Denied> {
-    let (films, owner) = (films(&shared)?, may(&headers)?);
+    let (films, owner) = (films(&shared)?, may(&visitor, &headers)?);
     let (here, all) = films.offset(id(&film)?, &owner).await?;
     Ok(at(StatusCode::OK, here, Some(all)))
 }
@@ -203,10 +223,11 @@ fn at(status: StatusCode, here: u64, all: Option<u64>) -> Response {
 async fn append(
     State(shared): State<Shared>,
     Path(film): Path<String>,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Denied> {
-    let (films, owner) = (films(&shared)?, may(&headers)?);
+    let (films, owner) = (films(&shared)?, may(&visitor, &headers)?);
     let offset = headers.get(OFFSET).and_then(|offset| offset.to_str().ok()?.parse().ok());
     let offset = offset.ok_or_else(|| {
         Error::Wrong("say with Upload-Offset how much of the film is here".to_owned())
@@ -245,10 +266,11 @@ struct Rename {
 async fn rename(
     State(shared): State<Shared>,
     Path(film): Path<String>,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Result<Json<Rename>, JsonRejection>,
 ) -> Result<StatusCode, Denied> {
-    let (films, owner, film) = (films(&shared)?, may(&headers)?, id(&film)?);
+    let (films, owner, film) = (films(&shared)?, may(&visitor, &headers)?, id(&film)?);
     let title = said(body)?.title;
     blocking(move || films.rename(film, &owner, &title)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -258,9 +280,10 @@ async fn rename(
 async fn remove(
     State(shared): State<Shared>,
     Path(film): Path<String>,
+    visitor: Visitor,
     headers: HeaderMap,
 ) -> Result<StatusCode, Denied> {
-    let (films, owner, film) = (films(&shared)?, may(&headers)?, id(&film)?);
+    let (films, owner, film) = (films(&shared)?, may(&visitor, &headers)?, id(&film)?);
     blocking(move || films.remove(film, &owner)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

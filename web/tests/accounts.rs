@@ -196,7 +196,8 @@ async fn what_is_kept_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || {
         let accounts = accounts(folder.path(), Policy::Optional).await;
-        (Site::start_with(web::Options { accounts: Some(accounts.clone()) }).await, accounts)
+        let options = web::Options { accounts: Some(accounts.clone()), ..web::Options::default() };
+        (Site::start_with(options).await, accounts)
     };
     let (site, _) = open().await;
     let mut ana = Person::nobody(&site);

@@ -39,7 +39,8 @@ impl Cinema {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::new(folder.path().to_owned(), MOST, false);
         let films = Films::open(Settings { reserve: 0, ..settings }, &Handle::current()).unwrap();
-        let site = Site::start_with(web::Options { films: Some(films.clone()) }).await;
+        let options = web::Options { films: Some(films.clone()), ..web::Options::default() };
+        let site = Site::start_with(options).await;
         let (stop, stopped) = watch::channel(false);
         let work = Some(films.incoming());
         let every = Duration::from_secs(600);
