@@ -251,7 +251,9 @@ impl Node {
         self.0.config.rewind
     }
 
-    pub(crate) fn rooms(&self) -> Option<&dyn Rooms> {
+    /// Who keeps rooms.
+    #[must_use]
+    pub fn rooms(&self) -> Option<&dyn Rooms> {
         self.0.config.rooms.as_deref()
     }
 

@@ -284,6 +284,12 @@ impl Source {
         self.node.catalogue_changed();
     }
 
+    /// What the stream is called in front of people, from now on.
+    pub fn set_title(&self, title: &str) {
+        self.stream.change(|facts| facts.title = title.to_owned());
+        self.node.catalogue_changed();
+    }
+
     /// Takes the stream out of the catalogue; its run goes on as long as there is a writer.
     pub(crate) fn withdraw(&self) {
         if !self.node.is_stopping() {

@@ -10,7 +10,7 @@ pub enum Error {
     Demux(#[from] media::demux::Error),
     /// A folder that cannot be a library.
     #[error(transparent)]
-    Library(#[from] crate::library::Error),
+    Library(#[from] library::Error),
     /// A camera that cannot be used.
     #[error(transparent)]
     Camera(#[from] camera::Error),

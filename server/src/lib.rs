@@ -4,7 +4,6 @@
 //! cli      the command line
 //! run      starts everything that lives long, and ends it
 //! source   where packets come from: pattern, movie, input, camera, microphone
-//! library  a folder of movies, each watched from any point
 //! pace     when to send a packet of a recording
 //! preview  a window with what is being sent
 //! devices  the list of cameras and microphones
@@ -18,7 +17,6 @@
 pub mod cli;
 pub mod devices;
 mod error;
-pub mod library;
 pub mod pace;
 pub mod preview;
 mod run;

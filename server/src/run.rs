@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use library::Library;
 use relay::announce::{Announcement, Kind, announce};
 use relay::upstream::PushError;
 use relay::{Config, Node, listen, process, reach};
@@ -13,7 +14,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task;
 
 use crate::cli::Cli;
-use crate::library::{self, Library};
 use crate::preview::{self, Shown};
 use crate::say::say;
 use crate::source::{self, Feed, Stage, Stop};
@@ -109,7 +109,7 @@ impl Server {
             names.push(name);
         }
         runtime.spawn(signalled(tell));
-        let library = library(cli, &node, Stop::new(stopped), runtime)?;
+        let library = library(cli, &node, stopped, runtime)?;
         let served = node.clone();
         let serving = runtime.spawn(async move { served.serve(listeners).await });
         Ok(Self { node, names, stop, serving, sources, library, news: Some(news) })
@@ -161,7 +161,7 @@ impl Server {
 fn library(
     cli: &Cli,
     node: &Node,
-    stop: Stop,
+    stop: watch::Receiver<bool>,
     runtime: &Runtime,
 ) -> Result<Option<Library>, Error> {
     let Some(folder) = cli.library.clone() else { return Ok(None) };
@@ -172,7 +172,7 @@ fn library(
         say!("the library is not pushed: relays that dial this server have it");
     }
     let settings = library::Settings { folder, work: cli.work_dir.clone(), every: LOOK };
-    Library::start(settings, node, stop, runtime.handle()).map(Some)
+    Ok(Some(Library::start(settings, None, node, stop, runtime.handle())?))
 }
 
 fn feed_on_thread(

@@ -7,15 +7,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace and those of ours it may depend on. See docs/ARCHITECTURE.md.
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("proto", &[]),
     ("media", &["proto"]),
     ("relay", &["proto"]),
-    ("web", &["proto", "media", "relay"]),
-    ("server", &["proto", "media", "relay"]),
-    ("cache-server", &["proto", "media", "relay", "web"]),
+    ("library", &["proto", "media", "relay"]),
+    ("web", &["proto", "media", "relay", "library"]),
+    ("server", &["proto", "media", "relay", "library"]),
+    ("cache-server", &["proto", "media", "relay", "library", "web"]),
     ("client", &["proto", "media"]),
-    ("tests", &["proto", "media", "relay", "web", "server", "cache-server", "client"]),
+    ("tests", &["proto", "media", "relay", "library", "web", "server", "cache-server", "client"]),
 ];
 
 fn metadata() -> Value {

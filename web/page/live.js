@@ -10,6 +10,10 @@ const FRAGMENT = 2;
 const JPEG = 3;
 /** Pictures without sound are shown so long after they were due to come, seconds. */
 const SMOOTH = 0.08;
+/** Fastest that what is known of the time of capture is moved: 500 millionths; and how far off it is
+ * another one, milliseconds. As client/src/timeline.rs does it, with which it is in step. */
+const SLEW = 500e-6;
+const REBASE = 150;
 
 /**
  * Events: `state` (detail: what it waits for, or ""), `described`, `over` (detail: why).
@@ -39,6 +43,12 @@ export class LivePlayer extends EventTarget {
     this.pictures = undefined;
     /** Added to media time to get the time of capture on the node's clock, microseconds. */
     this.captured = 0;
+    /** Somebody else says when what is shown: a room. */
+    this.led = false;
+    /** When media time 0 was captured, of the node's clock, milliseconds: stamps are noisy, so it moves
+     * as slowly as nobody hears. @type {number | undefined} */
+    this.base = undefined;
+    this.based = 0;
     /** Page's time at which media time 0 is shown where there is no sound, seconds.
      * @type {number | undefined} */
     this.zero = undefined;
@@ -123,6 +133,7 @@ export class LivePlayer extends EventTarget {
     this.description = word;
     this.attempt = 0;
     this.steering = new LiveSteering();
+    this.base = undefined;
     this.video.hidden = word.pictures_apart;
     this.canvas.hidden = !word.pictures_apart;
     if (word.mime) this.buffer = this.fill(word.mime);
@@ -150,9 +161,11 @@ export class LivePlayer extends EventTarget {
     const captured = Number(view.getBigInt64(9));
     const payload = new Uint8Array(data, PREFIX);
     const kind = view.getUint8(0);
-    if (kind !== HEADER) this.captured = captured - at;
+    if (kind !== HEADER) this.place(captured, at);
     if (kind === HEADER || kind === FRAGMENT) {
       if (payload.length > 0) this.buffer?.append(payload);
+    } else if (kind === JPEG && this.led) {
+      this.pictures?.put(at / 1e6, payload);
     } else if (kind === JPEG && !this.paused) {
       const due = performance.now() / 1000 - at / 1e6 + SMOOTH;
       if (this.zero === undefined || due < this.zero || due > this.zero + 1) this.zero = due;
@@ -160,6 +173,18 @@ export class LivePlayer extends EventTarget {
       this.zero += Math.min(0.001, due - this.zero);
       this.pictures?.put(at / 1e6, payload);
     }
+  }
+
+  /** A piece says when it was captured, microseconds of the node's clock and of the media.
+   * @param {number} captured @param {number} at */
+  place(captured, at) {
+    this.captured = captured - at;
+    const [now, base] = [performance.now(), this.captured / 1000];
+    const most = SLEW * (now - this.based);
+    const far = this.base === undefined || Math.abs(base - this.base) > REBASE;
+    this.base = far ? base : /** @type {number} */ (this.base) + Math.max(-most, Math.min(most, base - /** @type {number} */ (this.base)));
+    this.based = now;
+    this.dispatchEvent(new CustomEvent("arrived", { detail: captured / 1000 }));
   }
 
   /** Media time that is to be shown now, seconds. */
@@ -170,7 +195,7 @@ export class LivePlayer extends EventTarget {
 
   steer() {
     const { buffer, video } = this;
-    if (!buffer || this.paused) return;
+    if (!buffer || this.paused || this.led) return;
     const ranges = buffer.ranges();
     const { seek, rate } = this.steering.steer(ranges, video.currentTime, performance.now() / 1000);
     if (seek !== undefined && Math.abs(seek - video.currentTime) > 0.01) {
@@ -186,8 +211,9 @@ export class LivePlayer extends EventTarget {
   }
 
   dry() {
-    if (this.paused || !this.steering.started) return;
+    if (this.paused || !(this.led || this.steering.started) || this.video.seeking) return;
     this.stalls += 1;
+    this.dispatchEvent(new Event("dry"));
     this.steering.stalled(performance.now() / 1000);
     this.say("waiting for the stream");
   }

@@ -223,6 +223,21 @@ export class RecordedPlayer extends EventTarget {
     this.since = paused ? undefined : performance.now();
   }
 
+  /** Pictures alone go on at another speed.
+   * @param {number} rate */
+  hurry(rate) {
+    if (rate === this.video.playbackRate) return;
+    this.stood = this.position();
+    if (this.since !== undefined) this.since = performance.now();
+    this.video.playbackRate = rate;
+  }
+
+  /** Whether what is shown now is here. */
+  hasNow() {
+    const { facts } = this;
+    return facts !== undefined && this.here.has(facts.first + segmentAt(facts.starts, this.position()));
+  }
+
   tick() {
     if (this.buffer) {
       const over = stepOver(this.buffer.ranges(), this.video.currentTime);

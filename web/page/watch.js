@@ -1,4 +1,5 @@
 // The page on which one stream is watched.
+import { account } from "./account.js";
 import { Controls, pressed } from "./controls.js";
 import { LivePlayer } from "./live.js";
 import { RecordedPlayer } from "./recorded.js";
@@ -64,12 +65,18 @@ export class WatchPage extends HTMLElement {
       element("div", { className: "about" },
         element("h1", {}, title || name),
         element("p", { className: "quiet" }, summary),
-        element("p", { className: "quiet links" }, "For other programs: ",
-          ...links.map((link) => element("a", { href: link }, label(link))))),
+        ...this.together(),
+        ...(links.length > 0 ? [element("p", { className: "quiet links" }, "For other programs: ",
+          ...links.map((link) => element("a", { href: link }, label(link))))] : [])),
     );
     this.count();
     this.wake();
     if (this.info.recording) void this.subtitles.open(name);
+  }
+
+  /** The way to watch this with others. @returns {Node[]} */
+  together() {
+    return [element("p", {}, element("a", { href: `/?together=${path(this.info.name)}` }, "Watch together"))];
   }
 
   /** Another player: live, or from a place of the recording.
@@ -94,7 +101,7 @@ export class WatchPage extends HTMLElement {
   async measure() {
     this.measured = performance.now();
     try {
-      const streams = await (await fetch("/streams.json")).json();
+      const streams = await account.heard(await fetch("/streams.json")).json();
       const info = streams.find((/** @type {{ name: string }} */ stream) => stream.name === this.info.name);
       if (!info) return;
       this.info = info;

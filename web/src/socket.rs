@@ -1,38 +1,30 @@
-//! The page's WebSocket: it says what it wants to watch, and gets it. Text is JSON, binary is media
-//! (see [`crate::ring::PREFIX`]).
+//! The page's WebSocket: it says what it wants to watch, and gets it; and it is the way to rooms. Text
+//! is JSON, binary is media (see [`crate::ring::PREFIX`]).
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use proto::Message as Wire;
 use proto::conn::now;
-use serde::{Deserialize, Serialize};
+use relay::rooms::{self, Seat};
+use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
+use crate::accounts::Visitor;
 use crate::error::Error;
 use crate::feed::{Cursor, News};
-use crate::form::{Form, Pictures, Sound};
-use crate::{Shared, limits};
-
-/// What a page says.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "say", rename_all = "lowercase", deny_unknown_fields)]
-enum Word {
-    /// Show me this, and nothing else.
-    Watch {
-        stream: String,
-        #[serde(default)]
-        sound: Sound,
-    },
-    /// What time is it?
-    Ping { sent: f64 },
-}
+use crate::form::{Form, Pictures};
+use crate::origin::is_ours;
+use crate::word::{Unfit, Word};
+use crate::{Shared, limits, room};
 
 /// What a page is told.
 #[derive(Debug, Serialize)]
@@ -62,6 +54,7 @@ enum Answer<'a> {
 pub(crate) async fn open(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    visitor: Visitor,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Error> {
@@ -70,36 +63,25 @@ pub(crate) async fn open(
     }
     let upgrade = upgrade.max_message_size(limits::WORD).max_frame_size(limits::WORD);
     Ok(upgrade.on_upgrade(async move |socket| {
-        let reason = serve(&shared, socket).await;
+        let reason = serve(&shared, &visitor, peer, socket).await;
         tracing::debug!("web: {peer}: {reason}");
     }))
-}
-
-/// Browsers say which site a page came from; those of other sites may not look in here. Programs say
-/// nothing.
-fn is_ours(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => {
-            let site = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            site == Some(host)
-        }
-        _ => false,
-    }
 }
 
 type Sink = SplitSink<WebSocket, Message>;
 
 /// Until one of the two has had enough; why.
-async fn serve(shared: &Shared, socket: WebSocket) -> String {
+async fn serve(shared: &Shared, visitor: &Visitor, peer: SocketAddr, socket: WebSocket) -> String {
     let (mut sink, mut words) = socket.split();
     let mut talk = Talk {
+        peer,
         cursor: None,
+        seat: None,
         waiting: VecDeque::new(),
         allowance: limits::WORDS,
         since: Instant::now(),
     };
+    let mut over = pin!(visitor.over());
     let first = timeout(limits::FIRST_WORD, next(&mut words)).await;
     let mut word = first.unwrap_or_else(|_| Err("it did not say what it wants".to_owned()));
     let reason = loop {
@@ -114,6 +96,7 @@ async fn serve(shared: &Shared, socket: WebSocket) -> String {
         word = tokio::select! {
             word = next(&mut words) => word,
             ended = talk.play(&mut sink) => Err(ended),
+            () = &mut over => Err("you are not logged in any more".to_owned()),
             () = shared.node.stopped() => Err("this relay is shutting down".to_owned()),
         };
     };
@@ -151,7 +134,10 @@ async fn next(words: &mut SplitStream<WebSocket>) -> Result<Word, String> {
 
 /// What a page watches, and how much it has said.
 struct Talk {
+    peer: SocketAddr,
     cursor: Option<Cursor>,
+    /// Its way to rooms, with its first word of them.
+    seat: Option<Seat>,
     /// To be sent: as many as a word or a piece of news makes.
     waiting: VecDeque<Message>,
     allowance: u32,
@@ -160,14 +146,7 @@ struct Talk {
 
 impl Talk {
     fn take(&mut self, shared: &Shared, word: Word) -> Result<(), String> {
-        // One a second comes back.
-        let back = self.since.elapsed().as_secs();
-        if back > 0 {
-            self.since = Instant::now();
-            let back = u32::try_from(back).unwrap_or(u32::MAX);
-            self.allowance = self.allowance.saturating_add(back).min(limits::WORDS);
-        }
-        self.allowance = self.allowance.checked_sub(1).ok_or("too many messages")?;
+        self.pay()?;
         match word {
             Word::Ping { sent } => {
                 self.tell(&Answer::Pong { sent, clock_us: now().0 });
@@ -177,26 +156,67 @@ impl Talk {
                 let feed = shared.feeds.watch(&stream, form, limits::LINGER);
                 self.cursor = Some(Cursor::new(feed));
             }
+            of_rooms => return self.pass_on(shared, of_rooms.of_rooms()),
         }
         Ok(())
     }
 
+    /// For a word: some come back each second.
+    fn pay(&mut self) -> Result<(), String> {
+        let back = self.since.elapsed().as_secs();
+        if back > 0 {
+            self.since = Instant::now();
+            let back = u32::try_from(back).unwrap_or(u32::MAX).saturating_mul(limits::WORDS_BACK);
+            self.allowance = self.allowance.saturating_add(back).min(limits::WORDS);
+        }
+        self.allowance = self.allowance.checked_sub(1).ok_or("too many messages")?;
+        Ok(())
+    }
+
+    /// What is said of rooms goes to whoever keeps them, as that of any viewer.
+    fn pass_on(
+        &mut self,
+        shared: &Shared,
+        said: Result<Option<Wire>, Unfit>,
+    ) -> Result<(), String> {
+        let message = match said {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(()),
+            Err(unfit) => {
+                self.tell(&room::refusal("unfit", &unfit.to_string()));
+                return Ok(());
+            }
+        };
+        let Some(keeper) = shared.node.rooms() else {
+            if matches!(message, Wire::CreateRoom(_) | Wire::EnterRoom(_)) {
+                self.tell_of_rooms(&rooms::none_here().encode());
+            }
+            return Ok(());
+        };
+        // By the browser's own address: there guessing is counted.
+        let seat =
+            self.seat.get_or_insert_with(|| keeper.connect(&shared.node, &self.peer.to_string()));
+        let full = "more was said of rooms than can be heard";
+        seat.say.try_send(message).map_err(|_| full.to_owned())
+    }
+
     /// Sends what comes, until it cannot be sent. May be cancelled: nothing is taken from the stream
-    /// before there is room for it.
+    /// or from a room before there is room for it.
     async fn play(&mut self, sink: &mut Sink) -> String {
         loop {
             if let Err(reason) = self.send_waiting(sink).await {
                 return reason;
             }
-            let Some(cursor) = &mut self.cursor else { return std::future::pending().await };
-            match cursor.look() {
-                Some(news) => self.queue(news),
-                None => {
-                    if let Err(reason) = flush(sink).await {
-                        return reason;
-                    }
-                    cursor.changed().await;
-                }
+            tokio::select! {
+                biased;
+                told = hear(&mut self.seat) => match told {
+                    Some(messages) => self.tell_of_rooms(&messages),
+                    None => return "what happened in its room was not taken in time".to_owned(),
+                },
+                news = news(&mut self.cursor, sink) => match news {
+                    Ok(news) => self.queue(news),
+                    Err(reason) => return reason,
+                },
             }
         }
     }
@@ -225,7 +245,11 @@ impl Talk {
         }
     }
 
-    fn tell(&mut self, answer: &Answer<'_>) {
+    fn tell_of_rooms(&mut self, messages: &[u8]) {
+        room::told(messages).for_each(|told| self.tell(&told));
+    }
+
+    fn tell(&mut self, answer: &impl Serialize) {
         match serde_json::to_string(answer) {
             Ok(text) => self.waiting.push_back(Message::Text(text.into())),
             Err(error) => tracing::debug!("web: not said: {error}"),
@@ -243,6 +267,25 @@ impl Talk {
     }
 }
 
+/// What comes next of what is watched; all before it is on its way.
+async fn news(cursor: &mut Option<Cursor>, sink: &mut Sink) -> Result<News, String> {
+    let Some(cursor) = cursor else { return std::future::pending().await };
+    loop {
+        if let Some(news) = cursor.look() {
+            return Ok(news);
+        }
+        flush(sink).await?;
+        cursor.changed().await;
+    }
+}
+
+async fn hear(seat: &mut Option<Seat>) -> Option<bytes::Bytes> {
+    match seat {
+        Some(seat) => seat.hear.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn flush(sink: &mut Sink) -> Result<(), String> {
     within(sink.flush()).await
 }
@@ -255,31 +298,6 @@ async fn within(sending: impl Future<Output = Result<(), axum::Error>>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
-
-    #[test]
-    fn pages_of_other_sites_are_told_apart() {
-        let asked = |origin: Option<&'static str>, host: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static(host));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            }
-            is_ours(&headers)
-        };
-        assert!(asked(None, "relay:8080"));
-        assert!(asked(Some("http://relay:8080"), "relay:8080"));
-        assert!(asked(Some("https://relay"), "relay"));
-        for foreign in [
-            "http://relay",
-            "http://relay:8081",
-            "http://evil.example",
-            "null",
-            "http://relay:8080.evil",
-        ] {
-            assert!(!asked(Some(foreign), "relay:8080"), "{foreign}");
-        }
-    }
 
     #[test]
     fn a_reason_is_cut_between_characters() {

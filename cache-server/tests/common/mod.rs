@@ -87,6 +87,14 @@ impl Relay {
         tokio::spawn(async move { serving.serve(vec![listener]).await });
         Self { address, node, _film: film }
     }
+
+    /// Serves browsers as well; where.
+    pub(crate) fn page(&self) -> SocketAddr {
+        let listeners = web::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
+        let address = listeners[0].local_addr().expect("bound");
+        tokio::spawn(web::serve(self.node.clone(), listeners));
+        address
+    }
 }
 
 impl Drop for Relay {

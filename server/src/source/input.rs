@@ -12,8 +12,8 @@ use proto::retry::Backoff;
 use proto::time::Stamp;
 use proto::{Packet, Track};
 
+use super::Feed;
 use super::stage::{Run, Stage};
-use super::{Feed, media_name};
 use crate::Error;
 use crate::pace::{Pacer, Slack, Splice};
 use crate::say::say;
@@ -203,7 +203,7 @@ impl Feed for Input {
         let (_, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
         let host = rest.split(['/', '?', '#']).next().unwrap_or("");
         // What stands before an @ is a password.
-        media_name(host.rsplit('@').next().unwrap_or(""), "input")
+        library::stream_name(host.rsplit('@').next().unwrap_or(""), "input")
     }
 
     fn title(&self) -> String {

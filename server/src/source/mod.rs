@@ -116,18 +116,6 @@ fn distinct(wishes: impl Iterator<Item = String>) -> Vec<String> {
     wishes.map(&mut name).collect()
 }
 
-/// A stream's name from what a file or a host is called: what may not be in a name is replaced.
-pub(crate) fn media_name(wish: &str, otherwise: &str) -> String {
-    let allowed = |c: char| if c.is_control() || c == '/' || c == '\\' { '_' } else { c };
-    let mut name: String = wish.trim().chars().map(allowed).collect();
-    // Room for a number behind it.
-    while name.len() > proto::limits::NAME - 8 {
-        name.pop();
-    }
-    let name = name.trim();
-    if proto::stream::is_valid_name(name) { name.to_owned() } else { otherwise.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,19 +124,5 @@ mod tests {
     fn streams_of_one_name_are_told_apart() {
         let wishes = ["a", "b", "a", "a 2", "a"].map(str::to_owned);
         assert_eq!(distinct(wishes.into_iter()), ["a", "b", "a 2", "a 2 2", "a 3"]);
-    }
-
-    #[test]
-    fn names_of_files_become_names_of_streams() {
-        for (wish, name) in [
-            ("holiday 2026", "holiday 2026"),
-            (" a\\b\tc ", "a_b_c"),
-            ("", "movie"),
-            ("  ", "movie"),
-        ] {
-            assert_eq!(media_name(wish, "movie"), name);
-        }
-        let long = media_name(&"ü".repeat(500), "movie");
-        assert!(proto::stream::is_valid_name(&long) && long.starts_with('ü'));
     }
 }

@@ -6,8 +6,8 @@ use media::demux::Movie;
 use proto::conn::now;
 use proto::{Packet, Track};
 
+use super::Feed;
 use super::stage::{Run, Stage};
-use super::{Feed, media_name};
 use crate::Error;
 use crate::pace::{Pacer, Splice};
 use crate::say::say;
@@ -25,7 +25,8 @@ impl Feature {
     /// # Errors
     /// What is wrong with the file.
     pub fn open(path: &Path, repeat: bool) -> Result<Self, Error> {
-        let name = media_name(&path.file_stem().unwrap_or_default().to_string_lossy(), "movie");
+        let name =
+            library::stream_name(&path.file_stem().unwrap_or_default().to_string_lossy(), "movie");
         Ok(Self { name, movie: Movie::open(path)?, repeat })
     }
 

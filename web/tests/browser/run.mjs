@@ -6,6 +6,9 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
+import { accounts } from "./accounts.mjs";
+import { roomTests } from "./rooms.mjs";
+import { youtubeTests } from "./youtube.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
@@ -24,7 +27,7 @@ function freePort() {
 }
 
 function start(program, ...flags) {
-  const child = spawn(join(bin, program), flags, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, RUST_LOG: "error" } });
+  const child = spawn(join(bin, program), flags, { stdio: ["ignore", program === "client" ? "pipe" : "ignore", "pipe"], env: { ...process.env, RUST_LOG: "error" } });
   child.stderr.pipe(process.stderr);
   children.add(child);
   return child;
@@ -86,7 +89,7 @@ async function open(path, options = {}) {
   page.on("console", (message) => {
     if (message.type() === "error" && !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())) complaints.push(message.text());
   });
-  await page.goto(site + path);
+  await page.goto(new URL(path, site).href);
   return page;
 }
 
@@ -159,7 +162,7 @@ const tests = {
       await shot(page, name);
       if (!options.isMobile) {
         await page.keyboard.press("Tab"); // to the content
-        for (let i = 0; i < 12; i += 1) {
+        for (let i = 0; i < 20; i += 1) {
           if ((await page.evaluate(() => document.activeElement?.getAttribute("href"))) === "/?watch=pattern") break;
           await page.keyboard.press("Tab");
         }
@@ -387,6 +390,10 @@ const tests = {
     await page.context().close();
   },
 
+  async "people register, log in and out, change their password and go"() {
+    await accounts({ start, stop, freePort, open, until, shot, pictures, origins });
+  },
+
   async "a relay that comes back is watched on"() {
     const page = await open("/?watch=pattern");
     await pictures(page, 10);
@@ -399,6 +406,15 @@ const tests = {
     await page.context().close();
   },
 };
+async function restart() {
+  await stop(relay);
+  relay = relayed();
+  await ready();
+}
+Object.assign(tests, roomTests({ open, until, shot, start, stop, restart, port }));
+Object.assign(tests, youtubeTests({ open, until, shot }));
+/** Only those with this in their name, where it is said. */
+const only = process.env.ONLY ?? "";
 
 /** Until the relay has everything. */
 async function ready() {
@@ -415,7 +431,7 @@ async function ready() {
 let failed = 0;
 try {
   await ready();
-  for (const [name, test] of Object.entries(tests)) {
+  for (const [name, test] of Object.entries(tests).filter(([name]) => name.includes(only))) {
     complaints.length = 0;
     try {
       await test();

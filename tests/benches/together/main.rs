@@ -3,12 +3,19 @@
 //! hears aligned to the sample, cross-correlated) and seen (both windows in one look), not on what the
 //! programs say of themselves.
 //!
-//! Cases: `live` (a stream without a room), `pair` (two in a room; then with one's clock 50 ppm fast),
-//! `five`, each for `LENGTH` seconds (600); `pause` (how far apart a pause is heard), `join` (from the start of
-//! the program to being in step). With `BEHIND` (put before the last viewer's command, such as
-//! `ip netns exec far`) and `HOST` (the address it reaches this machine by) `pair` is measured over a
-//! network. With `KEEP` (a folder) what `pair` and `five` measure is kept there, and what each viewer
-//! says of itself, for `scripts/plot-sync`. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the fast clock.
+//! Cases, each for `LENGTH` seconds (600) but `pause` and `join`: `live` (a stream without a room), `pair`
+//! (two in a room; then with one's clock 50 ppm fast), `five` (and a sixth whose clock is fast),
+//! `snapcast` (two of its players, for comparison; the packages snapserver and snapclient), `pause` (how
+//! far apart a pause is heard), `join` (from the start of the program to being in step). Only when they are
+//! asked for, `browser` and `browser-live`: a native viewer and Chromium in one room.
+//!
+//! With `BEHIND` (put before the last viewer's command, such as `ip netns exec far`) and `HOST` (the
+//! address it reaches this machine by) `pair` is measured over a network, and `five` has a seventh
+//! viewer there. With `KEEP` (a folder) what `pair` and `five` measure is kept there, and what each viewer says
+//! of itself, for `scripts/plot-sync`. Needs Xvfb, xdotool, PulseAudio and ffmpeg; `faketime` for the
+//! fast clock.
+
+mod browser;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,10 +35,21 @@ use tests::step;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let cases: [(&str, fn()); 5] =
-        [("live", live), ("pair", pair), ("five", five), ("pause", pause), ("join", join)];
+    let cases: [(&str, fn()); 8] = [
+        ("live", live),
+        ("pair", pair),
+        ("five", five),
+        ("pause", pause),
+        ("join", join),
+        ("snapcast", snapcast),
+        ("browser", browser::recorded),
+        ("browser-live", browser::live),
+    ];
     for (name, case) in cases {
-        if wanted.is_empty() || wanted.iter().any(|case| case == name) {
+        // A browser is not there unless it was asked for.
+        if wanted.is_empty() && !name.starts_with("browser")
+            || wanted.iter().any(|case| case == name)
+        {
             case();
             println!();
         }
@@ -96,22 +114,18 @@ fn hurry(command: &mut Command) {
     command.env("LD_PRELOAD", LIBRARY).env("FAKETIME", "+0 x1.00005");
 }
 
-fn viewer(display: &Display, sound: &Sound, card: usize, args: &[&str]) -> Process {
-    viewer_of(process::command("client"), display, sound, card, args)
-}
-
-fn viewer_of(
+/// A viewer on a card of its own; with a display it has a window.
+fn viewer(
     mut command: Command,
-    display: &Display,
+    display: Option<&Display>,
     sound: &Sound,
     card: usize,
     args: &[&str],
 ) -> Process {
-    command.args(args);
-    if !command.get_envs().any(|(name, _)| name == "FAKETIME") {
+    command.args(args).env("PULSE_SERVER", sound.address());
+    if let Some(display) = display {
         command.env("DISPLAY", &display.name);
     }
-    command.env("PULSE_SERVER", sound.address());
     let viewer = Process::spawn("client", command);
     sound.give_card(&viewer, card);
     viewer
@@ -126,14 +140,16 @@ fn live() {
     let (_server, address) = process::server(&["--file", &movie]);
     let display = Display::start(1280, 360);
     let sound = Sound::with_cards(2);
-    let _first = viewer(&display, &sound, 1, &["--connect", &address]);
-    let second = viewer(&display, &sound, 2, &["--connect", &address]);
+    let client = || process::command("client");
+    let args = ["--connect", address.as_str()];
+    let _first = viewer(client(), Some(&display), &sound, 1, &args);
+    let second = viewer(client(), Some(&display), &sound, 2, &args);
     place(&display, 2);
     let frames = compare("two viewers", &display, &sound);
     drop(second);
-    let mut fast = process::command("client");
+    let mut fast = client();
     hurry(&mut fast);
-    let _second = viewer_of(fast, &display, &sound, 2, &["--connect", &address]);
+    let _second = viewer(fast, None, &sound, 2, &args);
     let _ = compare("one's clock 50 ppm fast", &display, &sound);
     pictures("two viewers", &frames);
 }
@@ -182,7 +198,7 @@ fn told(command: &mut Command, name: &str) {
 struct Room {
     _folder: tempfile::TempDir,
     _server: Process,
-    _relay: Process,
+    relay: Process,
     address: String,
     code: String,
     display: Display,
@@ -199,46 +215,43 @@ impl Room {
         let (server, origin) = process::server(&["--library", &library]);
         let listen = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
         let listen = format!("{listen}:0");
-        let (relay, address) = process::relay(&["--origin", &origin, "--listen", &listen]);
+        let page = ["--http", "127.0.0.1:0"];
+        let (relay, address) =
+            process::relay(&[&["--origin", &origin, "--listen", &listen], &page[..]].concat());
         tests::eventually("the movie", || {
             let list = process::start("client", &["--connect", &address, "--list", "--json"]);
             list.end().1.iter().any(|line| line.contains("\"movie\"")).then_some(())
         });
-        let display = Display::start(1280, 360);
-        let sound = Sound::with_cards(cards);
-        let args = ["--connect", &address, "--stream", "movie", "--create-room", "--name", "Ana"];
-        let mut command = process::command("client");
-        command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
-        told(&mut command, "viewer 1");
-        let mut host = Process::spawn("client", command);
-        let line = host.line("you are in room");
-        let words = line.split([' ', ',']);
-        let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
-        sound.give_card(&host, 1);
-        let code = code.to_string();
-        Self {
-            _folder: folder,
-            _server: server,
-            _relay: relay,
-            address,
-            code,
-            display,
-            sound,
-            _host: host,
-        }
+        let (_host, display, sound, code) = host(&address, cards);
+        Self { _folder: folder, _server: server, relay, address, code, display, sound, _host }
     }
 
-    /// Another viewer, on its own card; those beyond the second have no window.
+    /// Another viewer, on its own card; the second alone has a window, if it does not hang there.
     fn enter(&self, mut command: Command, card: usize) -> Process {
         static ENTERED: AtomicU32 = AtomicU32::new(2);
         let name = format!("viewer {}", ENTERED.fetch_add(1, Ordering::Relaxed));
         command.args(["--connect", &self.address, "--room", &self.code, "--name", &name]);
         told(&mut command, &name);
-        if card > 2 {
-            command.env("FAKETIME", "+0");
-        }
-        viewer_of(command, &self.display, &self.sound, card, &[])
+        let is_fast = command.get_envs().any(|(variable, _)| variable == "FAKETIME");
+        let display = Some(&self.display).filter(|_| card == 2 && !is_fast);
+        viewer(command, display, &self.sound, card, &[])
     }
+}
+
+/// The first viewer of a room of "movie", on the first of so many cards; and the room's code.
+fn host(address: &str, cards: usize) -> (Process, Display, Sound, String) {
+    let display = Display::start(1280, 360);
+    let sound = Sound::with_cards(cards);
+    let args = ["--connect", address, "--stream", "movie", "--create-room", "--name", "Ana"];
+    let mut command = process::command("client");
+    command.args(args).env("DISPLAY", &display.name).env("PULSE_SERVER", sound.address());
+    told(&mut command, "viewer 1");
+    let mut host = Process::spawn("client", command);
+    let line = host.line("you are in room");
+    let words = line.split([' ', ',']);
+    let code = words.filter_map(|word| word.parse::<RoomCode>().ok()).next().expect("a code");
+    sound.give_card(&host, 1);
+    (host, display, sound, code.to_string())
 }
 
 /// The client, behind what `BEHIND` says.
@@ -268,25 +281,39 @@ fn pair() {
     pictures("two viewers", &frames);
 }
 
-/// Five viewers in a room, each compared with the first.
+/// Five viewers in a room, each compared with the first, and a sixth whose clock is fast; with
+/// `BEHIND` a seventh that is far away.
 fn five() {
-    println!("Five viewers in a room, {} s", seconds());
+    println!("Five viewers in a room and others, {} s", seconds());
     head();
-    let room = Room::start(5, seconds() + 60);
-    let _others: Vec<Process> =
-        (2..=5).map(|card| room.enter(process::command("client"), card)).collect();
-    std::thread::sleep(Duration::from_secs(10));
-    let (since, recording) = (now(), room.sound.record_channels(5));
-    std::thread::sleep(Duration::from_secs(seconds().into()));
-    let heard = recording.heard_each();
-    let mut all = Vec::new();
-    for (card, other) in heard.iter().enumerate().skip(1) {
-        let lags = step::lags_ms(&heard[0], other, RATE, RATE);
-        keep(&format!("heard, viewer {}", card + 1), since, &lags);
-        row(&format!("first and {}", card + 1), &of(&lags));
-        all.extend(of(&lags));
+    let room = Room::start(7, seconds() + 60);
+    let mut others: Vec<(String, Process)> = Vec::new();
+    for card in 2..=5 {
+        let viewer = room.enter(process::command("client"), card);
+        others.push((format!("viewer {card}"), viewer));
     }
-    row("all", &all);
+    let mut fast = process::command("client");
+    hurry(&mut fast);
+    others.push(("clock 50 ppm fast".to_owned(), room.enter(fast, 6)));
+    if std::env::var_os("BEHIND").is_some() {
+        others.push(("far away".to_owned(), room.enter(far_client(), 7)));
+    }
+    place(&room.display, 2);
+    std::thread::sleep(Duration::from_secs(10));
+    let (since, recording) = (now(), room.sound.record_channels(7));
+    let frames = step::frames(&room.display, seconds());
+    let heard = recording.heard_each();
+    let mut five = Vec::new();
+    for (index, (name, _)) in others.iter().enumerate() {
+        let lags = step::lags_ms(&heard[0], &heard[index + 1], RATE, RATE);
+        keep(&format!("heard, {name}"), since, &lags);
+        row(&format!("viewer 1 and {name}"), &of(&lags));
+        if index < 4 {
+            five.extend(of(&lags));
+        }
+    }
+    row("all five", &five);
+    pictures("viewers 1 and 2", &frames);
 }
 
 /// How far apart two viewers fall silent and sound again when a third member pauses and plays.
@@ -369,6 +396,53 @@ fn join() {
     }
     let times = sorted(times);
     println!("| {} | {:.0} ms | {:.0} ms |", times.len(), at(&times, 0.5), at(&times, 1.0));
+}
+
+/// Two players of Snapcast, which is made for playing the same in several rooms, for comparison.
+fn snapcast() {
+    println!("Two players of Snapcast, {} s", seconds());
+    head();
+    let folder = tempfile::tempdir().expect("folder");
+    let fifo = folder.path().join("fifo").display().to_string();
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let port = free.expect("a free port").port().to_string();
+    let mut server = Command::new("snapserver");
+    server
+        .args(["--tcp.enabled", "false", "--http.enabled", "false", "--stream.port", &port])
+        .args(["--server.datadir", &folder.path().display().to_string()])
+        .args(["--stream.source", &format!("pipe://{fifo}?name=a&mode=read")]);
+    let _server = Process::spawn("snapserver", server);
+    let mut noise = Command::new("ffmpeg");
+    noise
+        .args(["-loglevel", "error", "-nostdin", "-y", "-f", "lavfi"])
+        .args(["-i", "anoisesrc=color=pink:amplitude=0.5:seed=7:sample_rate=48000"])
+        .args(["-ac", "2", "-f", "s16le", &fifo]);
+    let _noise = Process::spawn("ffmpeg", noise);
+    let sound = Sound::with_cards(2);
+    let player = |card: usize, fast: bool| {
+        let mut command = Command::new("snapclient");
+        let id = card.to_string();
+        command
+            .args(["--host", "127.0.0.1", "--port", &port, "--player", "pulse"])
+            .args(["--instance", &id, "--hostID", &id])
+            .env("PULSE_SERVER", sound.address());
+        if fast {
+            hurry(&mut command);
+        }
+        let player = Process::spawn("snapclient", command);
+        sound.give_card(&player, card);
+        player
+    };
+    let _first = player(1, false);
+    for (name, fast) in [("two players", false), ("one's clock 50 ppm fast", true)] {
+        let _second = player(2, fast);
+        std::thread::sleep(Duration::from_secs(10));
+        let recording = sound.record_channels(2);
+        std::thread::sleep(Duration::from_secs(seconds().into()));
+        let heard = recording.heard_each();
+        row(name, &of(&step::lags_ms(&heard[0], &heard[1], RATE, RATE)));
+    }
 }
 
 fn pictures(name: &str, frames: &[(u32, u32)]) {

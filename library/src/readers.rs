@@ -14,11 +14,11 @@ const MOST_OF_ONE: usize = 4;
 
 /// Files that nobody reads at the moment, the one put back last at the end.
 #[derive(Debug, Default)]
-pub(super) struct Readers(Mutex<VecDeque<Segmented>>);
+pub(crate) struct Readers(Mutex<VecDeque<Segmented>>);
 
 impl Readers {
     /// A reader of the file at `path`, if it can be at the segment.
-    pub(super) fn take(
+    pub(crate) fn take(
         &self,
         path: &Path,
         plan: &Arc<Plan>,
@@ -40,7 +40,7 @@ impl Readers {
     }
 
     /// For whoever reads next.
-    pub(super) fn put_back(&self, reader: Segmented) {
+    pub(crate) fn put_back(&self, reader: Segmented) {
         let mut readers = self.lock();
         readers.push_back(reader);
         let surplus = if readers.len() > MOST { readers.pop_front() } else { None };
@@ -50,7 +50,7 @@ impl Readers {
     }
 
     /// Closes what is open of a movie that is gone.
-    pub(super) fn forget(&self, plan: &Arc<Plan>) {
+    pub(crate) fn forget(&self, plan: &Arc<Plan>) {
         self.lock().retain(|reader| !Arc::ptr_eq(reader.plan(), plan));
     }
 

@@ -10,13 +10,15 @@ use media::demux::Movie;
 use proto::limits;
 use proto::recording::RecordingInfo;
 use relay::{Node, Recording, Source};
+use tokio::sync::watch;
 
-use super::title::Title;
-use super::tree::{self, Stamp};
-use super::version::Version;
-use super::{Settings, Shared};
-use crate::say::say;
-use crate::source::{Stop, media_name};
+use crate::bell::Bell;
+use crate::films::Films;
+use crate::names::stream_name;
+use crate::title::Title;
+use crate::tree::{self, Stamp};
+use crate::version::Version;
+use crate::{Settings, Shared};
 
 /// A file that was written to so recently may not be all there.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -26,11 +28,20 @@ const SHARE: u32 = 10;
 const MOST_NAMED: usize = 20;
 /// Names that are tried for a stream.
 const MOST_TRIES: usize = 100;
+/// Who waits looks up this often for whether it is time to end.
+const NAP: Duration = Duration::from_millis(100);
 
-pub(super) struct Keeper {
+/// Turns true when it is time to end.
+pub(crate) type Stop = watch::Receiver<bool>;
+
+pub(crate) struct Keeper {
     settings: Settings,
     node: Node,
     shared: Arc<Shared>,
+    /// Those that people added, which are called as they say.
+    films: Option<Films>,
+    /// Rung when one of those came, went, or is called otherwise.
+    bell: Arc<Bell>,
     shown: BTreeMap<PathBuf, Shown>,
     /// Files that cannot be served, as they were.
     refused: BTreeMap<PathBuf, Stamp>,
@@ -49,11 +60,19 @@ struct Shown {
 }
 
 impl Keeper {
-    pub(super) fn new(settings: Settings, node: Node, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        films: Option<Films>,
+        node: Node,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let bell = films.as_ref().map(Films::bell).unwrap_or_default();
         Self {
             settings,
             node,
             shared,
+            films,
+            bell,
             shown: BTreeMap::new(),
             refused: BTreeMap::new(),
             settling: BTreeMap::new(),
@@ -61,21 +80,29 @@ impl Keeper {
         }
     }
 
-    /// Keeps the library until it is time to end.
-    pub(super) fn keep(&mut self, stop: &Stop) {
+    /// Keeps the library until `stop` turns true.
+    pub(crate) fn keep(&mut self, stop: &Stop) {
         let mut said = None;
-        while !stop.is_set() {
+        while !*stop.borrow() {
             let began = Instant::now();
             self.look(stop);
-            if said != Some(self.shown.len()) && !stop.is_set() {
+            if said != Some(self.shown.len()) && !*stop.borrow() {
                 said = Some(self.shown.len());
                 self.say_count();
             }
             let pause = self.settings.every.max(began.elapsed() * SHARE);
             let next = Instant::now() + pause;
-            while Instant::now() < next && self.prepare_one() && !stop.is_set() {}
+            while Instant::now() < next && self.prepare_one() && !*stop.borrow() {}
             self.tell();
-            if !stop.sleep(next.saturating_duration_since(Instant::now())) {
+            self.wait_until(next, stop);
+        }
+    }
+
+    /// Until there is something new, or it is time to end.
+    fn wait_until(&self, next: Instant, stop: &Stop) {
+        while !*stop.borrow() {
+            let left = next.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.bell.wait(left.min(NAP)) {
                 return;
             }
         }
@@ -83,11 +110,13 @@ impl Keeper {
 
     fn say_count(&self) {
         let (count, folder) = (self.shown.len(), self.settings.folder.display());
-        match count {
-            0 => say!("library: 0 movies so far in {folder}"),
-            1 => say!("library: 1 movie in {folder}"),
-            _ => say!("library: {count} movies in {folder}"),
-        }
+        let what = match count {
+            0 => "0 movies so far",
+            1 => "1 movie",
+            _ => &format!("{count} movies"),
+        };
+        // A closed pipe (`server ... | head`) is no reason to end.
+        let _ = writeln!(std::io::stdout().lock(), "library: {what} in {folder}");
     }
 
     /// One look at the folder. If it cannot be looked into (a disk that is away), all stays as it is.
@@ -104,14 +133,16 @@ impl Keeper {
         let refused = self.refused.len();
         let settling = std::mem::take(&mut self.settling);
         for (path, stamp) in found {
-            if stop.is_set() {
+            if *stop.borrow() {
                 return;
             }
             let known = self.shown.get(&path).map(|shown| shown.title.version().stamp);
             if known == Some(stamp) || self.refused.contains_key(&path) {
                 continue;
             }
-            if is_settled(&stamp) || settling.get(&path) == Some(&stamp) {
+            // What was added is there whole or not at all.
+            let is_added = self.films.as_ref().is_some_and(|films| films.named(&path).is_some());
+            if is_added || is_settled(&stamp) || settling.get(&path) == Some(&stamp) {
                 self.take_up(&path, stamp);
             } else {
                 self.settling.insert(path, stamp);
@@ -134,7 +165,7 @@ impl Keeper {
         if let Some(shown) = self.shown.get_mut(path) {
             shown.title.replace(version);
             shown.tell();
-        } else if let Some(shown) = self.add(path, movie.title(), &version) {
+        } else if let Some(shown) = self.add(path, &movie, &version) {
             self.shown.insert(path.to_owned(), shown);
         } else {
             let full = format!("{}: there is no room for another stream", path.display());
@@ -143,15 +174,18 @@ impl Keeper {
     }
 
     /// A stream of its own, with a number behind its name if another has the name.
-    fn add(&self, path: &Path, title: &str, version: &Arc<Version>) -> Option<Shown> {
-        let wish = name(path.strip_prefix(&self.settings.folder).unwrap_or(path));
+    fn add(&self, path: &Path, movie: &Movie, version: &Arc<Version>) -> Option<Shown> {
+        let lies = || name(path.strip_prefix(&self.settings.folder).unwrap_or(path));
+        let named = self.films.as_ref().and_then(|films| films.named(path));
+        let (wish, title) = named.unwrap_or_else(|| (lies(), movie.title().to_owned()));
         let numbered = (2..MOST_TRIES).map(|n| format!("{wish} {n}"));
         let mut names = std::iter::once(wish.clone()).chain(numbered);
         names.find_map(|name| {
-            let words = (name.clone(), title.to_owned());
+            let words = (name.clone(), title.clone());
             let movie = Title::new(words.0, words.1, self.shared.clone(), version.clone());
             let (told, summary) = (movie.info(), summary(version));
-            let source = self.node.add_recording(&name, title, &summary, movie.clone()).ok()?;
+            let source = self.node.add_recording(&name, &title, &summary, movie.clone()).ok()?;
+            self.films.iter().for_each(|films| films.offered(path, &name));
             Some(Shown { source, title: movie, told })
         })
     }
@@ -189,8 +223,17 @@ impl Keeper {
         true
     }
 
-    /// The catalogue says what has become known.
+    /// The catalogue says what has become known, and what films are called now.
     fn tell(&mut self) {
+        if let Some(films) = &self.films {
+            for (path, shown) in &mut self.shown {
+                if let Some((_, title)) = films.named(path)
+                    && shown.title.rename(&title)
+                {
+                    shown.source.set_title(&title);
+                }
+            }
+        }
         let news = |shown: &&mut Shown| shown.title.info() != shown.told;
         self.shown.values_mut().filter(news).for_each(Shown::tell);
     }
@@ -219,7 +262,7 @@ fn name(path: &Path) -> String {
     let whole = path.with_extension("");
     let parts: Vec<String> =
         whole.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-    media_name(&parts.join(" - "), "movie")
+    stream_name(&parts.join(" - "), "movie")
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use proto::limits;
 use proto::subtitle::SubtitleTrack;
 use relay::Missing;
 
-use super::Shared;
-use super::title::blocking;
-use super::version::Version;
+use crate::Shared;
+use crate::title::blocking;
+use crate::version::Version;
 
 /// Which there are.
-pub(super) async fn list(version: Arc<Version>) -> Result<Vec<SubtitleTrack>, Missing> {
+pub(crate) async fn list(version: Arc<Version>) -> Result<Vec<SubtitleTrack>, Missing> {
     Ok(find(version).await?.into_iter().map(|found| found.track).collect())
 }
 
@@ -31,7 +31,7 @@ async fn find(version: Arc<Version>) -> Result<Vec<Found>, Missing> {
 }
 
 /// The text of one of them.
-pub(super) async fn text(
+pub(crate) async fn text(
     shared: Arc<Shared>,
     version: Arc<Version>,
     key: u64,

@@ -11,19 +11,19 @@ use relay::{Missing, Piece, Recording};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::Shared;
-use super::subtitles;
-use super::version::{Phase, Ready, Version};
+use crate::Shared;
+use crate::subtitles;
+use crate::version::{Phase, Ready, Version};
 
 type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A movie, whichever version of its file there is.
 #[derive(Debug)]
-pub(super) struct Title {
+pub(crate) struct Title {
     /// Of its stream.
     name: String,
     /// For people.
-    title: String,
+    title: Mutex<String>,
     shared: Arc<Shared>,
     version: Mutex<Arc<Version>>,
     index: watch::Sender<Option<Arc<Index>>>,
@@ -32,7 +32,7 @@ pub(super) struct Title {
 }
 
 impl Title {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         title: String,
         shared: Arc<Shared>,
@@ -40,7 +40,7 @@ impl Title {
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             name,
-            title,
+            title: Mutex::new(title),
             shared,
             version: Mutex::new(version),
             index: watch::Sender::new(None),
@@ -48,26 +48,38 @@ impl Title {
         })
     }
 
-    pub(super) fn version(&self) -> Arc<Version> {
+    pub(crate) fn version(&self) -> Arc<Version> {
         self.version.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// The file is another one: what was known of the old one holds no more.
-    pub(super) fn replace(&self, version: Arc<Version>) {
+    pub(crate) fn replace(&self, version: Arc<Version>) {
         self.close();
         *self.version.lock().unwrap_or_else(|e| e.into_inner()) = version;
         self.index.send_replace(None);
     }
 
+    /// Calls it otherwise, for people; whether it was.
+    pub(crate) fn rename(&self, title: &str) -> bool {
+        let mut current = self.title.lock().unwrap_or_else(|e| e.into_inner());
+        if *current == title {
+            return false;
+        }
+        title.clone_into(&mut current);
+        drop(current);
+        self.publish(&self.version());
+        true
+    }
+
     /// Closes files that nobody will ask for any more.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         if let Some(ready) = self.version().ready() {
             self.shared.readers.forget(&ready.plan);
         }
     }
 
     /// Looks through the file, unless somebody does or has.
-    pub(super) async fn prepare(&self) {
+    pub(crate) async fn prepare(&self) {
         let version = self.version();
         if version.begin() {
             self.make(&version).await;
@@ -97,7 +109,7 @@ impl Title {
             id: plan.id(),
             description: StreamDescription {
                 name: self.name.clone(),
-                title: self.title.clone(),
+                title: self.title.lock().unwrap_or_else(|e| e.into_inner()).clone(),
                 live: false,
                 // The same whenever the same content is served.
                 run: u64::from_le_bytes(run),
@@ -281,7 +293,7 @@ mod tests {
     use media::demux::Movie;
 
     use super::*;
-    use crate::library::tree::Stamp;
+    use crate::tree::Stamp;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn two_viewers_of_a_segment_have_it_read_once() {

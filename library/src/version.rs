@@ -14,8 +14,8 @@ use relay::Missing;
 use tempfile::TempPath;
 use tokio::sync::{OnceCell, watch};
 
-use super::Shared;
-use super::tree::Stamp;
+use crate::Shared;
+use crate::tree::Stamp;
 
 /// Converted movies on disk, bytes; what was opened the longest ago goes, and is converted again if it
 /// is wanted again.
@@ -25,21 +25,21 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// A file as it was at some moment.
 #[derive(Debug)]
-pub(super) struct Version {
-    pub(super) path: PathBuf,
-    pub(super) stamp: Stamp,
-    pub(super) tracks: Vec<Track>,
-    pub(super) duration_us: Option<u64>,
+pub(crate) struct Version {
+    pub(crate) path: PathBuf,
+    pub(crate) stamp: Stamp,
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) duration_us: Option<u64>,
     /// It cannot go as it is.
-    pub(super) converts: bool,
+    pub(crate) converts: bool,
     /// Subtitles that are in it.
-    pub(super) within: OnceCell<Vec<Found>>,
+    pub(crate) within: OnceCell<Vec<Found>>,
     phase: watch::Sender<Phase>,
 }
 
 /// How far it is.
 #[derive(Clone, Debug)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Nobody has looked through it.
     New,
     /// Somebody does, or waits for a turn.
@@ -52,8 +52,8 @@ pub(super) enum Phase {
 
 /// What a movie is watched from.
 #[derive(Debug)]
-pub(super) struct Ready {
-    pub(super) plan: Arc<Plan>,
+pub(crate) struct Ready {
+    pub(crate) plan: Arc<Plan>,
     /// The file itself, or what it was converted into.
     file: PathBuf,
     /// Removed with the last who uses it.
@@ -62,7 +62,7 @@ pub(super) struct Ready {
 
 impl Version {
     /// Of a movie that has just been opened.
-    pub(super) fn new(path: PathBuf, stamp: Stamp, movie: &Movie) -> Arc<Self> {
+    pub(crate) fn new(path: PathBuf, stamp: Stamp, movie: &Movie) -> Arc<Self> {
         Arc::new(Self {
             path,
             stamp,
@@ -75,12 +75,12 @@ impl Version {
     }
 
     /// How far it is, now and from now on.
-    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
 
     /// What it is watched from, if it can be by now.
-    pub(super) fn ready(&self) -> Option<Arc<Ready>> {
+    pub(crate) fn ready(&self) -> Option<Arc<Ready>> {
         match &*self.phase.borrow() {
             Phase::Ready(ready) => Some(ready.clone()),
             _ => None,
@@ -88,12 +88,12 @@ impl Version {
     }
 
     /// Whether nobody has looked through it.
-    pub(super) fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         matches!(&*self.phase.borrow(), Phase::New)
     }
 
     /// Whether it is the caller who has to make it ready.
-    pub(super) fn begin(&self) -> bool {
+    pub(crate) fn begin(&self) -> bool {
         self.phase.send_if_modified(|phase| {
             let idle = match phase {
                 Phase::New => true,
@@ -108,7 +108,7 @@ impl Version {
     }
 
     /// Makes it ready, when it is its turn. To be called by who was told to [`Version::begin`].
-    pub(super) async fn make(self: &Arc<Self>, shared: &Arc<Shared>) {
+    pub(crate) async fn make(self: &Arc<Self>, shared: &Arc<Shared>) {
         let turn = if self.converts { &shared.converting } else { &shared.looking };
         // Never closed.
         let _turn = turn.acquire().await;
@@ -133,7 +133,7 @@ impl Version {
     }
 
     /// What to say to who waited in vain.
-    pub(super) fn progress(&self) -> Missing {
+    pub(crate) fn progress(&self) -> Missing {
         let phase = self.phase.borrow();
         let Phase::Making(conversion) = &*phase else {
             return Missing::Later("it is being opened; ask again in a moment".to_owned());
@@ -194,7 +194,7 @@ impl Version {
     }
 
     /// Reads something, with a file that is at `segment` if there is one.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         ready: &Ready,
         shared: &Shared,
@@ -216,7 +216,7 @@ impl Version {
 
 /// What was converted and is kept, and what is being converted.
 #[derive(Debug, Default)]
-pub(super) struct Converted {
+pub(crate) struct Converted {
     kept: Mutex<Vec<Kept>>,
     running: Mutex<Weak<Conversion>>,
     /// Names files.
@@ -248,14 +248,14 @@ impl Converted {
     }
 
     /// Ends the one that is running.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         if let Some(conversion) = lock(&self.running).upgrade() {
             conversion.stop();
         }
     }
 
     /// Somebody opened it.
-    pub(super) fn touch(&self, version: &Arc<Version>) {
+    pub(crate) fn touch(&self, version: &Arc<Version>) {
         let mut kept = lock(&self.kept);
         let ours = |kept: &&mut Kept| std::ptr::eq(kept.version.as_ptr(), Arc::as_ptr(version));
         if let Some(kept) = kept.iter_mut().find(ours) {

@@ -19,14 +19,14 @@ const ENDINGS: [&str; 32] = [
 
 /// Tells whether a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     bytes: u64,
-    pub(super) modified: Option<SystemTime>,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 impl Stamp {
     /// Of the file at `path` as it is now.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|metadata| Self::new(&metadata))
     }
 
@@ -40,7 +40,7 @@ impl Stamp {
 ///
 /// # Errors
 /// The system's, if `root` itself cannot be read.
-pub(super) fn movies(root: &Path, most: usize) -> io::Result<BTreeMap<PathBuf, Stamp>> {
+pub(crate) fn movies(root: &Path, most: usize) -> io::Result<BTreeMap<PathBuf, Stamp>> {
     let mut found = BTreeMap::new();
     let mut seen = HashSet::from([root.canonicalize()?]);
     let mut entries = 0;
@@ -77,8 +77,12 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn is_movie(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+    path.extension().is_some_and(|name| ending(&name.to_string_lossy()).is_some())
+}
+
+/// An ending, if it is one of movies and sound files.
+pub(crate) fn ending(name: &str) -> Option<&'static str> {
+    ENDINGS.into_iter().find(|ending| ending.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

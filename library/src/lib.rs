@@ -1,18 +1,24 @@
 //! A folder of movies, each of them a recording: watched from any point, by each viewer on its own.
 //!
 //! ```text
-//! keeper     a thread that looks at the folder: what came, went, or changed
-//! tree       the movies below a folder
-//! title      one movie as a recording: its index, its segments, its poster
-//! subtitles  texts beside a movie and within it
-//! version    one state of a movie's file: looked through, or converted first
-//! readers    open files, at most so many
-//! shelf      what was made once and may be wanted again, at most so many bytes
+//! keeper    a thread that looks at the folder: what came, went, or changed
+//! tree      the movies below a folder
+//! title     one movie as a recording: its index, its segments, its poster
+//! subtitles texts beside a movie and within it
+//! version   one state of a movie's file: looked through, or converted first
+//! readers   open files, at most so many
+//! shelf     what was made once and may be wanted again, at most so many bytes
+//! names     names of streams from those of files
+//! films     movies that people add: what arrives, is made ready, and belongs to them
+//! bell      wakes the keeper
 //! ```
 //!
 //! A movie is looked through once; what cannot go as it is is converted when somebody first wants it.
 
+mod bell;
+pub mod films;
 mod keeper;
+mod names;
 mod readers;
 mod shelf;
 mod subtitles;
@@ -30,10 +36,10 @@ use proto::recording::RecordingId;
 use relay::{Node, Piece};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-use crate::source::Stop;
 use keeper::Keeper;
+pub use names::stream_name;
 use readers::Readers;
 use shelf::Shelf;
 use version::Converted;
@@ -77,6 +83,9 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The system is out of threads.
+    #[error("the system does not let the library start: {0}")]
+    System(#[from] std::io::Error),
     /// Not a folder.
     #[error("{} is not a folder; serve a single movie with --file", folder.display())]
     NotAFolder {
@@ -121,22 +130,23 @@ struct Shared {
 }
 
 impl Library {
-    /// Starts to look through the folder and to offer its movies; returns at once. Ends when `stop`
-    /// says so, or when it is dropped.
+    /// Starts to look through the folder and to offer its movies; returns at once. `films`: those that
+    /// people add to it. Ends when `stop` turns true, or when it is dropped.
     ///
     /// # Errors
     /// An [`Error`] if there is no such folder, or nowhere to work.
     pub fn start(
         settings: Settings,
+        films: Option<films::Films>,
         node: &Node,
-        stop: Stop,
+        stop: watch::Receiver<bool>,
         runtime: &Handle,
-    ) -> Result<Self, crate::Error> {
+    ) -> Result<Self, Error> {
         check(&settings.folder)?;
         // Room for the node to say what this says in time.
         let patience = node.limits().start.mul_f32(0.9);
         let shared = Shared::new(settings.work.as_deref(), patience, runtime)?;
-        let mut keeper = Keeper::new(settings, node.clone(), shared.clone());
+        let mut keeper = Keeper::new(settings, films, node.clone(), shared.clone());
         let thread = std::thread::Builder::new().name("library".to_owned());
         let keeper = thread.spawn(move || keeper.keep(&stop))?;
         Ok(Self { shared, keeper })

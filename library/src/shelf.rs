@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 /// Keeps at most so many bytes and things; what was not asked for the longest goes first. Whatever is
 /// wanted by many is made once.
-pub(super) struct Shelf<K, V> {
+pub(crate) struct Shelf<K, V> {
     slots: Mutex<Slots<K, V>>,
     most_bytes: u64,
     most: usize,
@@ -35,13 +35,13 @@ impl<K, V> fmt::Debug for Shelf<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Shelf<K, V> {
-    pub(super) fn new(most_bytes: u64, most: usize) -> Self {
+    pub(crate) fn new(most_bytes: u64, most: usize) -> Self {
         Self { slots: Mutex::new(Slots { slots: HashMap::new(), time: 0 }), most_bytes, most }
     }
 
     /// What is there, or what `make` gives: the thing and its size in bytes. Who asks while it is
     /// being made waits for it.
-    pub(super) async fn get<E>(
+    pub(crate) async fn get<E>(
         &self,
         key: K,
         make: impl Future<Output = Result<(V, u64), E>>,

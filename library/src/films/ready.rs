@@ -1,0 +1,165 @@
+//! What has arrived is made ready: looked through, converted if viewers cannot play it, and put into
+//! the library.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::demux::{Movie, Way};
+use media::segment::{self, Conversion, Plan};
+use tokio::sync::oneshot;
+
+use super::film::{Film, Stage};
+use super::{Films, limits};
+
+/// How often a conversion is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What a film turned out to be.
+enum Found {
+    /// It plays as it is.
+    Plays,
+    /// It must be converted; its length, microseconds.
+    Converts(Option<u64>),
+}
+
+/// Makes a film ready, or says of it why it is not.
+pub(super) async fn make(films: Films, film: Arc<Film>) {
+    match prepare(&films, &film).await {
+        Ok(()) => films.ring(),
+        Err(why) => films.fail(&film, why),
+    }
+}
+
+async fn prepare(films: &Films, film: &Arc<Film>) -> Result<(), String> {
+    let part = films.part(film.id);
+    let title = film.card().title;
+    let found = {
+        // Never closed.
+        let _turn = films.checking().acquire().await;
+        film.set_stage(Stage::Checking);
+        let part = part.clone();
+        on_thread(move || look_through(&part)).await
+    };
+    match found.map_err(|error| said(&error, &part, &title))? {
+        Found::Plays => films.put_in_place(film, &part, &film.card().ending),
+        Found::Converts(length_us) => {
+            film.set_stage(Stage::Waiting);
+            let _turn = films.converting().acquire().await;
+            let converted = films.converted(film.id);
+            let done = convert(films, film, &converted, length_us).await;
+            let placed = done.and_then(|()| films.put_in_place(film, &converted, "mkv"));
+            if placed.is_err() {
+                let _ = std::fs::remove_file(&converted);
+            }
+            placed
+        }
+    }
+}
+
+/// Goes through all of it: what begins like a film may be none.
+fn look_through(path: &Path) -> Result<Found, String> {
+    let mut movie = Movie::open(path).map_err(|error| error.to_string())?;
+    if movie.way() != &Way::PassThrough {
+        return Ok(Found::Converts(movie.duration_us()));
+    }
+    Plan::new(&mut movie, path, None).map_err(|error| error.to_string())?;
+    Ok(Found::Plays)
+}
+
+async fn convert(
+    films: &Films,
+    film: &Arc<Film>,
+    to: &Path,
+    length_us: Option<u64>,
+) -> Result<(), String> {
+    let conversion = Arc::new(Conversion::default());
+    film.set_stage(Stage::Converting(conversion.clone(), length_us));
+    let (part, title) = (films.part(film.id), film.card().title);
+    let mut work = Box::pin(on_thread({
+        let (part, to, conversion) = (part.clone(), to.to_owned(), conversion.clone());
+        move || {
+            let mut movie = Movie::open(&part).map_err(|error| error.to_string())?;
+            segment::convert(&mut movie, &to, &conversion).map_err(|error| error.to_string())?;
+            look_through(&to).map(drop)
+        }
+    }));
+    let began = Instant::now();
+    let mut stopped = None;
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                let done = done.map_err(|error| said(&said(&error, to, &title), &part, &title));
+                return stopped.map_or(done, Err);
+            }
+            () = tokio::time::sleep(LOOK), if stopped.is_none() => {
+                stopped = must_end(films, film, to, began);
+                if stopped.is_some() {
+                    conversion.stop();
+                }
+            }
+        }
+    }
+}
+
+/// Why a conversion may not go on.
+fn must_end(films: &Films, film: &Film, to: &Path, began: Instant) -> Option<String> {
+    let bytes = std::fs::metadata(to).map_or(0, |metadata| metadata.len());
+    if film.is_gone() || films.is_stopped() {
+        return Some("it is not wanted any more".to_owned());
+    }
+    if bytes > films.most().saturating_mul(limits::GROWTH) {
+        return Some(
+            "converted it becomes too large; convert it yourself, and add that".to_owned(),
+        );
+    }
+    if began.elapsed() > limits::CONVERTING {
+        return Some("converting it takes too long; convert it yourself, and add that".to_owned());
+    }
+    films.check_room(0).err().map(|error| error.to_string())
+}
+
+/// What went wrong, for people: they need not know what its file is called.
+fn said(error: &str, path: &Path, title: &str) -> String {
+    error.replace(&path.display().to_string(), title)
+}
+
+/// On a thread of its own: a runtime that ends would wait for one of its own.
+pub(super) async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("film".to_owned());
+    let started = thread.spawn(move || {
+        // Nobody listens any more if the process ends.
+        let _ = tell.send(work());
+    });
+    started.map_err(|error| format!("the system does not let it be worked on: {error}"))?;
+    told.await.unwrap_or_else(|_| Err("it could not be worked on; add it again".to_owned()))
+}
+
+impl Films {
+    /// Where a film is that plays.
+    pub(super) fn place(&self, film: &Film, ending: &str) -> PathBuf {
+        self.added().join(format!("{}.{ending}", film.id))
+    }
+
+    /// Puts what plays into the library.
+    fn put_in_place(&self, film: &Film, from: &Path, ending: &str) -> Result<(), String> {
+        let of_io = |error: std::io::Error| format!("it could not be kept: {error}");
+        let card = film.change(|card| ending.clone_into(&mut card.ending));
+        // With the list: nobody removes it meanwhile.
+        let listed = self.films();
+        if film.is_gone() {
+            return Err("it is not wanted any more".to_owned());
+        }
+        card.write(&self.card(film.id)).map_err(of_io)?;
+        std::fs::rename(from, self.place(film, ending)).map_err(of_io)?;
+        film.set_stage(Stage::Ready);
+        drop(listed);
+        for path in [self.part(film.id), self.incoming_card(film.id)] {
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(())
+    }
+}
