@@ -2,6 +2,7 @@
 import { account } from "./account.js";
 import { codeIn, forPage, readable } from "./lines.js";
 import { lengthOf } from "./own.js";
+import { make } from "./sealed.js";
 import { element } from "./text.js";
 import { streamOf, videoOf } from "./youtube.js";
 
@@ -48,13 +49,14 @@ export class RoomDoor extends HTMLElement {
   own = element("input", { type: "file", accept: "video/*,audio/*,.mkv" });
   control = element("select", {},
     element("option", { value: "everyone" }, "Everyone"), element("option", { value: "host" }, "The host alone"));
+  secret = element("input", { type: "password", autocomplete: "off" });
   approve = element("input", { type: "checkbox" });
   hidden_ = element("input", { type: "checkbox" });
   send = element("button", { type: "submit", className: "main" });
   note = element("p", { className: "wrong", role: "alert", hidden: true });
 
   /** @param {{ stream: string, title: string } | { code: string }} to
-   * @param {(errand: import("./seat.js").Errand, own: File | undefined) => void} ready */
+   * @param {(errand: import("./seat.js").Errand, own: File | undefined, key?: import("./sealed.js").Key) => void} ready */
   constructor(to, ready) {
     super();
     this.to = to;
@@ -79,6 +81,7 @@ export class RoomDoor extends HTMLElement {
   settings() {
     return [
       field("Who may pause, play and seek", this.control),
+      field("Passphrase for the talk", this.secret, "What is said is sealed with it, and even the relay cannot read it. Tell it the others yourself; leave it empty to seal nothing."),
       tick("Who wants in knocks, and the host opens", this.approve),
       tick("Not in the list of open rooms", this.hidden_),
     ];
@@ -114,7 +117,9 @@ export class RoomDoor extends HTMLElement {
       const film_us = own ? Math.round((await lengthOf(own)) * 1e6) : undefined;
       this.refuse("");
       this.send.disabled = true;
-      this.ready(this.errand(name, pin || undefined, film_us), own);
+      const errand = this.errand(name, pin || undefined, film_us);
+      const sealed = errand.say === "create" && this.secret.value !== "" ? await make(this.secret.value) : undefined;
+      this.ready(sealed ? /** @type {any} */ ({ ...errand, secret: sealed.secret }) : errand, own, sealed?.key);
     } catch (error) {
       this.refuse(error instanceof Error ? error.message : String(error));
     }

@@ -46,19 +46,20 @@ export class RoomPage extends HTMLElement {
   /** Shows the door.
    * @param {string} [reason] why one is before it */
   knock(reason = "") {
-    this.door = new RoomDoor(this.to, (errand, own) => {
+    this.door = new RoomDoor(this.to, (errand, own, key) => {
       this.own = own;
-      this.go(errand);
+      this.go(errand, key);
     });
     if (reason) this.door.refuse(reason);
     this.replaceChildren(this.door);
     this.door.focusFirst();
   }
 
-  /** @param {import("./seat.js").Errand} errand */
-  go(errand) {
+  /** @param {import("./seat.js").Errand} errand @param {import("./sealed.js").Key} [key] */
+  go(errand, key) {
     this.seat?.end();
     const seat = new Seat(errand);
+    seat.key = key;
     this.seat = seat;
     seat.addEventListener("standing", () => {
       if (this.seat === seat) void this.stand(seat);

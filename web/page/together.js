@@ -40,7 +40,7 @@ export class RoomStage extends WatchPage {
     this.seat = seat;
     this.stage.append(this.notice, this.bubble);
     if (own) this.bring(own);
-    this.onlines = () => this.controls.marks(this.seat.lines.marks);
+    this.onlines = () => this.controls.marks(this.seat.lines.marks());
     seat.addEventListener("lines", this.onlines);
   }
 

@@ -50,6 +50,8 @@ static FILES: &[(&str, &str, &str)] = files! {
     "own.js" SCRIPT,
     "together.js" SCRIPT,
     "youtube.js" SCRIPT,
+    "sealed.js" SCRIPT,
+    "noble.js" SCRIPT,
     "door.js" SCRIPT,
     "panel.js" SCRIPT,
     "room.js" SCRIPT,
