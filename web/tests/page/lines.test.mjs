@@ -17,7 +17,7 @@ test("lines are shown where they belong, and once", () => {
   assert.deepEqual(due(lines, 62), []);
   assert.deepEqual(due(lines, 6), [1], "who goes back reads it there");
   assert.deepEqual(lines.marks().map(({ at }) => at), [5, 60, 61]);
-  assert.equal(lines.marks[0].label, "Ana: hello");
+  assert.equal(lines.marks()[0].label, "Ana: hello");
 });
 
 test("what was just done is said at once, and what was done long ago is not", () => {
