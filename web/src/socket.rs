@@ -61,7 +61,12 @@ pub(crate) async fn open(
     if !is_ours(&headers) {
         return Err(Error::Foreign);
     }
-    let upgrade = upgrade.max_message_size(limits::WORD).max_frame_size(limits::WORD);
+    // What is read into is zeroed at each look, of which there is one for each bunch that is sent: 128 KiB,
+    // as it would be, cost more than all the rest.
+    let upgrade = upgrade
+        .read_buffer_size(limits::WORD)
+        .max_message_size(limits::WORD)
+        .max_frame_size(limits::WORD);
     Ok(upgrade.on_upgrade(async move |socket| {
         let reason = serve(&shared, visitor, peer, socket).await;
         tracing::debug!("web: {peer}: {reason}");
