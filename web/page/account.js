@@ -127,7 +127,7 @@ export class LogInPage extends HTMLElement {
   form = new AccountForm("log-in", account);
 
   open() {
-    this.replaceChildren(this.form);
+    this.replaceChildren(element("h1", { className: "unseen" }, "instep"), this.form);
     this.form.begin();
   }
 

@@ -80,23 +80,13 @@ fn films(shared: &Shared) -> Result<Films, Denied> {
     Ok(shared.films.clone().ok_or_else(none)?)
 }
 
-/// Whose films are the visitor's: those of their account, or of their browser where they are not
-/// logged in.
-fn owner(visitor: &Visitor, headers: &HeaderMap) -> Option<Owner> {
-    of_account(visitor).or_else(|| adder::owner(headers))
-}
-
-fn of_account(visitor: &Visitor) -> Option<Owner> {
-    visitor.id().map(|id| Owner(format!("account:{id}")))
-}
-
-/// Who wants to change something.
+/// Who asks, if they have added something before.
 fn may(visitor: &Visitor, headers: &HeaderMap) -> Result<Owner, Denied> {
     if !is_ours(headers) {
         return Err(Error::Foreign.into());
     }
-    // Of who has added nothing no film is.
-    Ok(owner(visitor, headers).unwrap_or_else(|| Owner("nobody".to_owned())))
+    // Nobody else's films are theirs, whatever they say.
+    Ok(adder::owner(visitor, headers).unwrap_or_else(|| Owner("nobody".to_owned())))
 }
 
 fn id(text: &str) -> Result<FilmId, Denied> {
@@ -125,7 +115,7 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Denied> {
     let films = films(&shared)?;
-    let owner = owner(&visitor, &headers);
+    let owner = adder::owner(&visitor, &headers);
     let listing = Listing { most: films.most(), films: films.list(owner.as_ref()) };
     let mut response = Json(listing).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -164,10 +154,7 @@ async fn add(
 ) -> Result<Response, Denied> {
     let films = films(&shared)?;
     may(&visitor, &headers)?;
-    let (owner, cookie) = match of_account(&visitor) {
-        Some(owner) => (owner, None),
-        None => adder::known_from_now_on(&headers),
-    };
+    let (owner, cookie) = adder::known_from_now_on(&visitor, &headers);
     let from = asked.from;
     let begun = match asked.what {
         Add::File { name, size, mark } => {

@@ -8,6 +8,7 @@
 //! socket      the page's WebSocket: live streams, and the way to rooms
 //! word        what a page says there
 //! room        what a page is told of rooms, and their list
+//! sealed      what members seal, as JSON
 //! outputs     live streams and recordings by name: .mp4 .mjpeg .m3u8 .jpg and segments
 //! movie_file  a recording as one MP4 that can be read from any byte
 //! playlist    HTTP Live Streaming
@@ -46,6 +47,7 @@ mod playlist;
 mod recorded;
 mod ring;
 mod room;
+mod sealed;
 mod shelf;
 mod socket;
 mod still;

@@ -37,6 +37,10 @@ pub const PLAYLIST: usize = 6;
 pub const SEGMENT_US: i64 = 1_000_000;
 /// A web viewer further behind than this jumps to the newest key frame, microseconds.
 pub const LAG_US: i64 = 2_000_000;
+/// So many web viewers of a live stream get what comes in bunches.
+pub const CROWD: usize = 40;
+/// How long what comes may wait for more of its bunch.
+pub const BUNCH: Duration = Duration::from_millis(50);
 /// A live stream is let go so long after its last web viewer.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// A player that reads playlists comes again within this.
@@ -98,5 +102,5 @@ pub const SESSION_TOUCH_S: i64 = 3_600;
 pub const SESSION_LOOK: Duration = Duration::from_secs(60);
 /// Sessions of one account.
 pub const SESSIONS: i64 = 32;
-/// Things of each kind that belong to one account.
-pub const OWNED: i64 = 500;
+/// Rooms that belong to one account; those it had for longest are its no more.
+pub const OWN_ROOMS: i64 = 500;

@@ -63,7 +63,7 @@ pub(crate) async fn open(
     }
     let upgrade = upgrade.max_message_size(limits::WORD).max_frame_size(limits::WORD);
     Ok(upgrade.on_upgrade(async move |socket| {
-        let reason = serve(&shared, &visitor, peer, socket).await;
+        let reason = serve(&shared, visitor, peer, socket).await;
         tracing::debug!("web: {peer}: {reason}");
     }))
 }
@@ -71,9 +71,10 @@ pub(crate) async fn open(
 type Sink = SplitSink<WebSocket, Message>;
 
 /// Until one of the two has had enough; why.
-async fn serve(shared: &Shared, visitor: &Visitor, peer: SocketAddr, socket: WebSocket) -> String {
+async fn serve(shared: &Shared, visitor: Visitor, peer: SocketAddr, socket: WebSocket) -> String {
     let (mut sink, mut words) = socket.split();
     let mut talk = Talk {
+        visitor: visitor.clone(),
         peer,
         cursor: None,
         seat: None,
@@ -134,6 +135,7 @@ async fn next(words: &mut SplitStream<WebSocket>) -> Result<Word, String> {
 
 /// What a page watches, and how much it has said.
 struct Talk {
+    visitor: Visitor,
     peer: SocketAddr,
     cursor: Option<Cursor>,
     /// Its way to rooms, with its first word of them.
@@ -246,7 +248,12 @@ impl Talk {
     }
 
     fn tell_of_rooms(&mut self, messages: &[u8]) {
-        room::told(messages).for_each(|told| self.tell(&told));
+        for told in room::told(messages) {
+            if let Some(code) = room::made(&told) {
+                self.visitor.owns_room(code);
+            }
+            self.tell(&told);
+        }
     }
 
     fn tell(&mut self, answer: &impl Serialize) {

@@ -27,9 +27,9 @@ const VERSIONS: &[&[&str]] = &[&[
      account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE)",
     "CREATE INDEX session_account ON session (account)",
     "CREATE INDEX session_used ON session (used_s)",
-    "CREATE TABLE owned (kind TEXT NOT NULL, what TEXT NOT NULL, since_s BIGINT NOT NULL, \
-     account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE, PRIMARY KEY (kind, what))",
-    "CREATE INDEX owned_account ON owned (account, kind)",
+    "CREATE TABLE room (code TEXT PRIMARY KEY, since_s BIGINT NOT NULL, \
+     account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE)",
+    "CREATE INDEX room_account ON room (account)",
 ]];
 
 /// Where accounts are kept. Shown without what is secret of it.

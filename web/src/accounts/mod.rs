@@ -9,7 +9,7 @@
 //! password  passwords as hashes
 //! cookie    how a browser shows that it is logged in
 //! rules     what may be a name and a password. Pure
-//! store     what is kept: accounts, sessions, what is whose
+//! store     what is kept: accounts, sessions, rooms of accounts
 //! database  SQLite or PostgreSQL, and the versions of the tables
 //! ```
 
@@ -32,7 +32,6 @@ use tokio::sync::broadcast;
 pub(crate) use asked::{Asked, bounds};
 pub use database::{OpenError, Place};
 pub(crate) use gate::gate;
-pub use store::Kind;
 pub use visitor::{AccountId, Visitor};
 
 use self::password::Passwords;
@@ -97,37 +96,9 @@ impl Accounts {
         self.0.ended.subscribe()
     }
 
-    /// From now on that belongs to them, and to nobody else. Of each kind an account has
-    /// [`crate::limits::OWNED`] at most; what it had for longest is its no more.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
-    pub async fn own(&self, account: AccountId, kind: Kind, key: &str) -> Result<(), Error> {
-        Ok(self.0.store.own(account, kind, key, now_s()).await?)
-    }
-
-    /// Whether that belongs to them.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
-    pub async fn owns(&self, account: AccountId, kind: Kind, key: &str) -> Result<bool, Error> {
-        Ok(self.0.store.owner(kind, key).await? == Some(account))
-    }
-
-    /// What belongs to them, the newest first.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
-    pub async fn owned(&self, account: AccountId, kind: Kind) -> Result<Vec<String>, Error> {
-        Ok(self.0.store.owned(account, kind).await?)
-    }
-
-    /// That is nobody's any more.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
-    pub async fn forget(&self, kind: Kind, key: &str) -> Result<(), Error> {
-        Ok(self.0.store.forget(kind, key).await?)
+    /// Whether that room belongs to them.
+    async fn owns(&self, account: AccountId, room: &str) -> Result<bool, Error> {
+        Ok(self.0.store.owner(room).await? == Some(account))
     }
 }
 

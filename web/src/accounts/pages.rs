@@ -12,7 +12,7 @@ use super::asked::{self, Asked};
 use super::cookie::{self, Token};
 use super::rules::{check_name, check_password, fold};
 use super::store::{Account, NotMade};
-use super::{Accounts, Kind, Policy, Visitor, now_s};
+use super::{Accounts, Policy, Visitor, now_s};
 use crate::Shared;
 use crate::error::Error;
 
@@ -220,7 +220,7 @@ async fn delete(
 async fn rooms(State(shared): State<Shared>, visitor: Visitor) -> Result<Response, Error> {
     let accounts = kept(&shared)?;
     let id = visitor.id().ok_or(Error::LogIn)?;
-    let codes = accounts.owned(id, Kind::Room).await?;
+    let codes = accounts.0.store.owned(id).await?;
     let codes = codes.iter().filter_map(|code| code.parse::<RoomCode>().ok());
     let there = codes.filter_map(|code| shared.node.rooms()?.find(code));
     let line = |line: proto::room::RoomLine| OwnRoom {
@@ -241,13 +241,13 @@ async fn close_room(
     let id = visitor.id().ok_or(Error::LogIn)?;
     let none = || Error::Missing("none of your rooms has that code".to_owned());
     let code: RoomCode = asked.what.room.parse().map_err(|_| none())?;
-    if !accounts.owns(id, Kind::Room, &code.to_string()).await? {
+    if !accounts.owns(id, &code.to_string()).await? {
         return Err(none());
     }
     if let Some(rooms) = shared.node.rooms() {
         rooms.close(code, &format!("{} closed the room", visitor.name().unwrap_or_default()));
     }
-    accounts.forget(Kind::Room, &code.to_string()).await?;
+    accounts.0.store.forget(&code.to_string()).await?;
     Ok(Json(serde_json::json!({})).into_response())
 }
 

@@ -1,4 +1,4 @@
-//! What is kept: accounts, their sessions, and what is whose. Moments are handed in, in seconds since
+//! What is kept: accounts, their sessions, and their rooms. Moments are handed in, in seconds since
 //! 1970.
 
 use sqlx::any::AnyRow;
@@ -7,24 +7,6 @@ use sqlx::{AnyConnection, AnyPool, Row};
 use super::cookie::TokenHash;
 use super::visitor::AccountId;
 use crate::limits;
-
-/// What can belong to somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A room, by its code.
-    Room,
-    /// A film that was added, by its name.
-    Film,
-}
-
-impl Kind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Room => "room",
-            Self::Film => "film",
-        }
-    }
-}
 
 /// An account as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +103,7 @@ impl Store {
         let mut all = self.0.begin().await?;
         for statement in [
             "DELETE FROM session WHERE account = $1",
-            "DELETE FROM owned WHERE account = $1",
+            "DELETE FROM room WHERE account = $1",
             "DELETE FROM account WHERE id = $1",
         ] {
             remove(&mut all, statement, id).await?;
@@ -182,47 +164,37 @@ impl Store {
         Ok(())
     }
 
-    pub(super) async fn own(
-        &self,
-        account: AccountId,
-        kind: Kind,
-        what: &str,
-        now_s: i64,
-    ) -> Asked<()> {
+    pub(super) async fn own(&self, account: AccountId, room: &str, now_s: i64) -> Asked<()> {
         let mut all = self.0.begin().await?;
         let own = sqlx::query(
-            "INSERT INTO owned (kind, what, since_s, account) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (kind, what) DO UPDATE \
-             SET account = excluded.account, since_s = excluded.since_s",
+            "INSERT INTO room (code, since_s, account) VALUES ($1, $2, $3) \
+             ON CONFLICT (code) DO UPDATE SET account = excluded.account",
         );
-        let own = own.bind(kind.word()).bind(what).bind(now_s).bind(account.0);
-        own.execute(&mut *all).await?;
+        own.bind(room).bind(now_s).bind(account.0).execute(&mut *all).await?;
         let many = sqlx::query(
-            "DELETE FROM owned WHERE account = $1 AND kind = $2 AND what NOT IN \
-             (SELECT what FROM owned WHERE account = $1 AND kind = $2 \
-             ORDER BY since_s DESC LIMIT $3)",
+            "DELETE FROM room WHERE account = $1 AND code NOT IN \
+             (SELECT code FROM room WHERE account = $1 ORDER BY since_s DESC LIMIT $2)",
         );
-        let many = many.bind(account.0).bind(kind.word()).bind(limits::OWNED);
-        many.execute(&mut *all).await?;
+        many.bind(account.0).bind(limits::OWN_ROOMS).execute(&mut *all).await?;
         all.commit().await
     }
 
-    pub(super) async fn owner(&self, kind: Kind, what: &str) -> Asked<Option<AccountId>> {
-        let ask = sqlx::query_scalar("SELECT account FROM owned WHERE kind = $1 AND what = $2");
-        let id: Option<i64> = ask.bind(kind.word()).bind(what).fetch_optional(&self.0).await?;
+    pub(super) async fn owner(&self, room: &str) -> Asked<Option<AccountId>> {
+        let ask = sqlx::query_scalar("SELECT account FROM room WHERE code = $1");
+        let id: Option<i64> = ask.bind(room).fetch_optional(&self.0).await?;
         Ok(id.map(AccountId))
     }
 
-    pub(super) async fn owned(&self, account: AccountId, kind: Kind) -> Asked<Vec<String>> {
+    pub(super) async fn owned(&self, account: AccountId) -> Asked<Vec<String>> {
         let ask = sqlx::query_scalar(
-            "SELECT what FROM owned WHERE account = $1 AND kind = $2 ORDER BY since_s DESC, what",
+            "SELECT code FROM room WHERE account = $1 ORDER BY since_s DESC, code",
         );
-        ask.bind(account.0).bind(kind.word()).fetch_all(&self.0).await
+        ask.bind(account.0).fetch_all(&self.0).await
     }
 
-    pub(super) async fn forget(&self, kind: Kind, what: &str) -> Asked<()> {
-        let forget = sqlx::query("DELETE FROM owned WHERE kind = $1 AND what = $2");
-        forget.bind(kind.word()).bind(what).execute(&self.0).await?;
+    pub(super) async fn forget(&self, room: &str) -> Asked<()> {
+        let forget = sqlx::query("DELETE FROM room WHERE code = $1");
+        forget.bind(room).execute(&self.0).await?;
         Ok(())
     }
 }

@@ -11,8 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::cookie::TokenHash;
-use super::{Accounts, Kind, now_s};
-use crate::error::Error;
+use super::{Accounts, now_s};
 use crate::limits;
 
 /// What an account is known by: never given out again when the account is gone.
@@ -66,26 +65,15 @@ impl Visitor {
         self.0.as_ref().map(|known| known.name.as_str())
     }
 
-    /// What they made is theirs; nobody's where nobody is logged in.
-    ///
-    /// # Errors
-    /// See [`Accounts::own`].
-    pub async fn own(&self, kind: Kind, key: &str) -> Result<(), Error> {
-        match &self.0 {
-            Some(known) => known.accounts.own(known.id, kind, key).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Whether that is theirs.
-    ///
-    /// # Errors
-    /// See [`Accounts::owns`].
-    pub async fn owns(&self, kind: Kind, key: &str) -> Result<bool, Error> {
-        match &self.0 {
-            Some(known) => known.accounts.owns(known.id, kind, key).await,
-            None => Ok(false),
-        }
+    /// From now on the room is theirs; nobody's where nobody is logged in. Not waited for.
+    pub fn owns_room(&self, code: &str) {
+        let Some(known) = self.0.clone() else { return };
+        let code = code.to_owned();
+        tokio::spawn(async move {
+            if let Err(error) = known.accounts.0.store.own(known.id, &code, now_s()).await {
+                tracing::warn!("accounts: a room is nobody's: {error}");
+            }
+        });
     }
 
     /// Returns when they are logged in no more; never for who was not.

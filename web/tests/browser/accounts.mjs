@@ -7,7 +7,7 @@ import { join } from "node:path";
 const NAME = "Ana O'Neil";
 
 /** @param {Record<string, any>} tools of run.mjs */
-export async function accounts({ start, stop, freePort, open, until, shot, pictures, origins }) {
+export async function accounts({ start, stop, freePort, open, until, shot, pictures, inspect, origins }) {
   const folder = mkdtempSync(join(tmpdir(), "instep-accounts-"));
   const [port, http] = [await freePort(), await freePort()];
   const flags = [...origins, "--listen", `127.0.0.1:${port}`, "--http", `127.0.0.1:${http}`, "--no-announce", "--cache-dir", folder];
@@ -16,11 +16,11 @@ export async function accounts({ start, stop, freePort, open, until, shot, pictu
   try {
     await answers(site);
     const page = await open(`${site}/?watch=pattern`);
-    await register(page, until, shot);
+    await register(page, until, shot, inspect);
     // Where the address led is shown then.
     await pictures(page, 5);
     await session(page, site);
-    await password(page, until, shot);
+    await password(page, until, shot, inspect);
     await leave(page, until, shot);
     await page.context().close();
     await onPhone(open, until, shot, site);
@@ -45,10 +45,11 @@ const field = (page, name) => page.getByLabel(name, { exact: true });
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
 const wrong = (page, part) => page.getByRole("alert").filter({ hasText: part }).waitFor();
 
-async function register(page, until, shot) {
+async function register(page, until, shot, inspect) {
   await until(page, () => document.activeElement?.getAttribute("autocomplete") === "username");
   assert.equal(await page.locator("stream-card, watch-page, account-menu button:visible").count(), 0);
   await shot(page, "log-in");
+  await inspect(page, "log-in");
   await field(page, "Name").fill(NAME);
   await field(page, "Password").fill("correct horse");
   await page.keyboard.press("Enter");
@@ -75,7 +76,7 @@ async function session(page, site) {
   await other.close();
 }
 
-async function password(page, until, shot) {
+async function password(page, until, shot, inspect) {
   // With the keyboard alone.
   await page.getByRole("button", { name: `Account of ${NAME}` }).focus();
   await page.keyboard.press("Enter");
@@ -90,6 +91,7 @@ async function password(page, until, shot) {
   await page.keyboard.press("Tab");
   await page.keyboard.type("battery staple");
   await shot(page, "password");
+  await inspect(page, "password");
   await page.keyboard.press("Enter");
   await until(page, () => !document.querySelector("dialog[open]"));
 }

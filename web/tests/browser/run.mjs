@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { accounts } from "./accounts.mjs";
 import { films } from "./films.mjs";
 import { roomTests } from "./rooms.mjs";
+import { youtubeTests } from "./youtube.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
@@ -391,7 +392,7 @@ const tests = {
   },
 
   async "people register, log in and out, change their password and go"() {
-    await accounts({ start, stop, freePort, open, until, shot, pictures, origins });
+    await accounts({ start, stop, freePort, open, until, shot, pictures, inspect, origins });
   },
 
   async "people add films over a connection that breaks, and what they added is theirs"() {
@@ -416,6 +417,7 @@ async function restart() {
   await ready();
 }
 Object.assign(tests, roomTests({ open, until, shot, start, stop, restart, port }));
+Object.assign(tests, youtubeTests({ open, until, shot }));
 /** Only those with this in their name, where it is said. */
 const only = process.env.ONLY ?? "";
 

@@ -87,7 +87,8 @@ impl Site {
         // What is refused by its head may be closed before all of the body is taken.
         let _ = socket.write_all(format!("{head}\r\n{body}").as_bytes()).await;
         let mut all = Vec::new();
-        within(socket.read_to_end(&mut all)).await.unwrap();
+        // A connection of which not all was taken is reset after the answer.
+        let _ = within(socket.read_to_end(&mut all)).await;
         Answer::parse(&all)
     }
 }

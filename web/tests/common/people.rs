@@ -14,12 +14,8 @@ pub(crate) async fn accounts(folder: &Path, policy: Policy) -> Accounts {
 /// A site, and the folder in which its accounts are.
 pub(crate) async fn site(policy: Policy) -> (Site, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let accounts = accounts(folder.path(), policy).await;
-    (
-        Site::start_with(web::Options { accounts: Some(accounts), ..web::Options::default() })
-            .await,
-        folder,
-    )
+    let accounts = Some(accounts(folder.path(), policy).await);
+    (Site::start_with(web::Options { accounts, ..web::Options::default() }).await, folder)
 }
 
 pub(crate) struct Person<'a> {

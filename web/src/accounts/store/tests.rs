@@ -8,7 +8,7 @@ async fn exercise(place: &Place) {
     let store = Store::new(database::open(place).await.expect("a database"));
     accounts(&store).await;
     sessions(&store).await;
-    ownership(&store).await;
+    rooms(&store).await;
     store.0.close().await;
     // All of it is there when the relay starts again.
     let again = Store::new(database::open(place).await.expect("the same database"));
@@ -66,29 +66,27 @@ async fn sessions(store: &Store) {
     );
 }
 
-async fn ownership(store: &Store) {
+async fn rooms(store: &Store) {
     let (cem, dora) = (made(store, "Cem").await, made(store, "Dora").await);
-    let own = async |who: &Account, kind, what, at| {
-        store.own(who.id, kind, what, at).await.expect("asked");
-    };
-    own(&cem, Kind::Room, "K7XW2M9QPD", 1).await;
-    own(&cem, Kind::Room, "AAAAAAAAAA", 2).await;
-    own(&cem, Kind::Film, "K7XW2M9QPD", 3).await;
-    let owned = async |who: &Account, kind| store.owned(who.id, kind).await.expect("asked");
-    assert_eq!(owned(&cem, Kind::Room).await, ["AAAAAAAAAA", "K7XW2M9QPD"]);
-    assert_eq!(owned(&cem, Kind::Film).await, ["K7XW2M9QPD"]);
-    own(&dora, Kind::Room, "AAAAAAAAAA", 4).await;
-    assert_eq!(store.owner(Kind::Room, "AAAAAAAAAA").await.expect("asked"), Some(dora.id));
-    store.forget(Kind::Room, "AAAAAAAAAA").await.expect("asked");
-    assert_eq!(store.owner(Kind::Room, "AAAAAAAAAA").await.expect("asked"), None);
+    let own = async |who: &Account, room, at| store.own(who.id, room, at).await.expect("asked");
+    own(&cem, "K7XW2M9QPD", 1).await;
+    own(&cem, "AAAAAAAAAA", 2).await;
+    own(&cem, "K7XW2M9QPD", 3).await;
+    let owned = async |who: &Account| store.owned(who.id).await.expect("asked");
+    assert_eq!(owned(&cem).await, ["AAAAAAAAAA", "K7XW2M9QPD"]);
+    own(&dora, "AAAAAAAAAA", 4).await;
+    assert_eq!(store.owner("AAAAAAAAAA").await.expect("asked"), Some(dora.id));
+    store.forget("AAAAAAAAAA").await.expect("asked");
+    assert_eq!(store.owner("AAAAAAAAAA").await.expect("asked"), None);
     store.delete(cem.id).await.expect("asked");
-    assert_eq!(store.owner(Kind::Room, "K7XW2M9QPD").await.expect("asked"), None);
-    for n in 0..=limits::OWNED {
-        own(&dora, Kind::Film, &format!("film {n}"), 10 + n).await;
+    assert_eq!(store.owner("K7XW2M9QPD").await.expect("asked"), None);
+    for n in 0..=limits::OWN_ROOMS {
+        let room = format!("room {n}");
+        store.own(dora.id, &room, 10 + n).await.expect("asked");
     }
-    let films = owned(&dora, Kind::Film).await;
-    assert_eq!(films.len() as i64, limits::OWNED);
-    assert_eq!(films.last().map(String::as_str), Some("film 1"), "the oldest made way");
+    let all = owned(&dora).await;
+    assert_eq!(all.len() as i64, limits::OWN_ROOMS);
+    assert_eq!(all.last().map(String::as_str), Some("room 1"), "the oldest made way");
 }
 
 #[tokio::test]
@@ -106,7 +104,7 @@ async fn accounts_are_kept_in_a_file() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_kept_in_postgresql() {
-    let Some(server) = super::postgres::Server::start() else {
+    let Some(server) = postgres::Server::start() else {
         eprintln!("SKIPPED: PostgreSQL is not installed (scripts/setup --tests installs it)");
         return;
     };
