@@ -31,6 +31,13 @@ async function ask(address, request) {
 /** @param {unknown} body @returns {RequestInit} */
 const json = (body) => ({ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
+/** An upload of which the relay has said nothing yet.
+ * @param {Upload} upload @returns {Line} */
+function lineOf({ file }) {
+  const id = `${file.name} ${file.size} ${file.lastModified}`;
+  return { id, title: file.name, stream: null, stage: "arriving", done: 0, arrived: 0, size: file.size, fetched: false, mine: true, why: null };
+}
+
 /** <film-row>: a film that is underway or somebody's own. */
 class Row extends HTMLElement {
   heading = element("span", { className: "title" });
@@ -74,7 +81,7 @@ class Row extends HTMLElement {
     this.watch.hidden = line.stage !== "ready" || line.stream === null;
     if (line.stream !== null) this.watch.href = `/?watch=${path(line.stream)}`;
     this.watch.setAttribute("aria-label", `Watch ${line.title}`);
-    this.rename.hidden = !line.mine || line.stage === "failed";
+    this.rename.hidden = line.stage !== "ready" || !line.mine;
     this.rename.setAttribute("aria-label", `Rename ${line.title}`);
     this.remove_.hidden = !line.mine;
     this.set(this.remove_, line.stage === "ready" ? "Remove" : line.stage === "failed" ? "Dismiss" : "Cancel");
@@ -111,6 +118,8 @@ class Row extends HTMLElement {
     const ready = this.line?.stage === "ready";
     if (ready && !confirm(`Remove “${this.line?.title}” for everybody?`)) return;
     this.upload?.end();
+    // The relay may not know of it.
+    if (this.upload && !this.upload.id) return this.look();
     try {
       await ask(`/films/${this.line?.id}`, { method: "DELETE" });
     } catch (error) {
@@ -145,7 +154,10 @@ export class AddFilms extends HTMLElement {
     this.drop, element("p", { className: "quiet" }, "or have the relay fetch one from its address"), this.fetcher, this.note, this.list);
   /** What others add; the start page has a place for it. */
   underway = element("section", { hidden: true, "aria-label": "Being added" }, element("h2", {}, "Being added"));
-  news = () => this.schedule(0);
+  /** What the relay said last. @type {Line[]} */
+  lines = [];
+  /** Said at once, also while the relay is away. */
+  news = () => this.show(this.lines);
   /** @param {DragEvent} event */
   over = (event) => {
     if (this.hidden || !event.dataTransfer?.types.includes("Files")) return;
@@ -185,6 +197,7 @@ export class AddFilms extends HTMLElement {
       const upload = new Upload(file, overHttp);
       uploads.add(upload);
       upload.addEventListener("change", this.news);
+      this.news();
       void upload.run().then(() => {
         uploads.delete(upload);
         if (upload.stage === "refused") this.say(`“${file.name}” is not added: ${upload.why}.`.replace(/\.\.$/, "."));
@@ -207,12 +220,10 @@ export class AddFilms extends HTMLElement {
     void this.look();
   }
 
-  /** Looks again soon, if anything goes on. @param {number} [pause] */
-  schedule(pause) {
-    if (pause === 0 && this.timer !== undefined && this.soon) return;
+  /** Looks again soon, if anything goes on. */
+  schedule() {
     clearTimeout(this.timer);
-    const busy = this.dialog.open || this.rows.size + this.others.size > 0 || uploads.size > 0;
-    this.soon = busy;
+    const busy = this.dialog.open || !this.underway.hidden;
     this.timer = setTimeout(() => void this.look(), busy ? SOON : LATER);
   }
 
@@ -223,6 +234,7 @@ export class AddFilms extends HTMLElement {
       if (answer.ok) {
         const { most, films } = await answer.json();
         this.most.textContent = `Up to ${size(most)} each`;
+        this.lines = films;
         this.show(films);
       }
     } catch {
@@ -231,8 +243,11 @@ export class AddFilms extends HTMLElement {
     if (this.isConnected) this.schedule();
   }
 
-  /** @param {Line[]} lines */
-  show(lines) {
+  /** @param {Line[]} said by the relay */
+  show(said) {
+    const known = new Set(said.map(({ id }) => id));
+    const unknown = [...uploads].filter(({ id, stage }) => !(id && known.has(id)) && (stage === "sending" || stage === "broken"));
+    const lines = [...said, ...unknown.map(lineOf)];
     const underway = lines.filter(({ stage }) => stage !== "ready" && stage !== "failed");
     this.fill(this.rows, lines.filter(({ mine }) => mine), this.list);
     this.fill(this.others, underway, this.underway);
@@ -254,7 +269,8 @@ export class AddFilms extends HTMLElement {
         rows.set(line.id, row);
         place.append(row);
       }
-      row.show(line, [...uploads].find(({ id }) => id === line.id));
+      const upload = [...uploads].find((upload) => upload.id === line.id || lineOf(upload).id === line.id);
+      row.show(upload && line.stage === "arriving" ? { ...line, done: upload.sent / upload.file.size } : line, upload);
     }
   }
 }

@@ -33,7 +33,11 @@ pub(crate) fn known_from_now_on(
         return (owner, None);
     }
     let token: String = rand::random::<[u8; 32]>().iter().map(|b| format!("{b:02x}")).collect();
-    let cookie = format!("{NAME}={token}; Path=/; Max-Age={AGE}; HttpOnly; SameSite=Strict");
+    // A page that came over HTTPS, through a proxy, says so.
+    let origin = headers.get(header::ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
+    let secure = if origin.starts_with(b"https:") { "; Secure" } else { "" };
+    let cookie =
+        format!("{NAME}={token}; Path=/; Max-Age={AGE}; HttpOnly; SameSite=Strict{secure}");
     (of(&token), HeaderValue::try_from(cookie).ok())
 }
 

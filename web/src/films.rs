@@ -1,11 +1,8 @@
 //! Films that people add: uploads that are gone on with after a broken connection, films from
 //! addresses, and what belongs to whom.
 
-use std::net::{IpAddr, SocketAddr};
-
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,7 +12,7 @@ use library::films::{FilmId, Films, Line, Owner, Refusal, Wish};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::accounts::Visitor;
+use crate::accounts::{Asked, Visitor, bounds};
 use crate::error::Error;
 use crate::origin::is_ours;
 use crate::{Shared, adder, limits};
@@ -31,7 +28,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/films.json", get(list))
         .route("/films", post(add))
         .route("/films/{id}", get(offset).head(offset).post(rename).patch(append).delete(remove))
-        .layer(DefaultBodyLimit::max(limits::WORD))
+        .layer(bounds())
 }
 
 /// Why a request about films is not answered.
@@ -63,9 +60,7 @@ impl IntoResponse for Denied {
             Refusal::NotYours => StatusCode::FORBIDDEN,
             Refusal::TooLarge(..) | Refusal::Beyond => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Empty | Refusal::Title | Refusal::Url(_) => StatusCode::BAD_REQUEST,
-            Refusal::NoRoom(_) | Refusal::Full | Refusal::Disk(_) => {
-                StatusCode::INSUFFICIENT_STORAGE
-            }
+            Refusal::NoRoom | Refusal::Full | Refusal::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
             Refusal::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Offset(_) | Refusal::Displaced => StatusCode::CONFLICT,
         };
@@ -150,25 +145,18 @@ struct Begun {
     offset: u64,
 }
 
-/// What a body says.
-fn said<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Denied> {
-    let Json(what) = body.map_err(|rejection| Error::Wrong(rejection.body_text()))?;
-    Ok(what)
-}
-
 /// `POST /films`: begins an upload, or finds the one that was begun; or fetches from an address.
 async fn add(
     State(shared): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     visitor: Visitor,
     headers: HeaderMap,
-    body: Result<Json<Add>, JsonRejection>,
+    asked: Asked<Add>,
 ) -> Result<Response, Denied> {
     let films = films(&shared)?;
     may(&visitor, &headers)?;
     let (owner, cookie) = adder::known_from_now_on(&visitor, &headers);
-    let from: IpAddr = peer.ip().to_canonical();
-    let begun = match said(body)? {
+    let from = asked.from;
+    let begun = match asked.what {
         Add::File { name, size, mark } => {
             let wish = Wish { name, size, mark };
             blocking(move || films.begin(&owner, from, &wish)).await?
@@ -255,11 +243,10 @@ async fn rename(
     Path(film): Path<String>,
     visitor: Visitor,
     headers: HeaderMap,
-    body: Result<Json<Rename>, JsonRejection>,
+    asked: Asked<Rename>,
 ) -> Result<StatusCode, Denied> {
     let (films, owner, film) = (films(&shared)?, may(&visitor, &headers)?, id(&film)?);
-    let title = said(body)?.title;
-    blocking(move || films.rename(film, &owner, &title)).await?;
+    blocking(move || films.rename(film, &owner, &asked.what.title)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -40,8 +40,8 @@ pub enum Refusal {
     #[error("a title is one line of 1 to {} bytes; choose a shorter one", proto::limits::TEXT)]
     Title,
     /// The disk has no room for it.
-    #[error("this relay has no room for {} more: ask who runs it to make some", size(*.0))]
-    NoRoom(u64),
+    #[error("the disk of this relay has no room for it: ask who runs it to make some")]
+    NoRoom,
     /// Too many at a time.
     #[error("too many films are being added at the moment; try again when some are done")]
     TooMany,

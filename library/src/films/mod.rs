@@ -329,7 +329,7 @@ impl Films {
     fn check_room(&self, bytes: u64) -> Result<(), Refusal> {
         let free = (self.0.settings.free)(&self.0.settings.folder)?;
         let needed = bytes.saturating_add(self.0.settings.reserve);
-        if free < needed { Err(Refusal::NoRoom(bytes)) } else { Ok(()) }
+        if free < needed { Err(Refusal::NoRoom) } else { Ok(()) }
     }
 
     /// Fetches what is at `url`.

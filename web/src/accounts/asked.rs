@@ -11,9 +11,9 @@ use crate::error::Error;
 use crate::limits;
 
 /// What was asked, and from where.
-pub(super) struct Asked<T> {
-    pub(super) what: T,
-    pub(super) from: std::net::IpAddr,
+pub(crate) struct Asked<T> {
+    pub(crate) what: T,
+    pub(crate) from: std::net::IpAddr,
 }
 
 /// Bounds the bodies of a route.

@@ -29,6 +29,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::broadcast;
 
+pub(crate) use asked::{Asked, bounds};
 pub use database::{OpenError, Place};
 pub(crate) use gate::gate;
 pub use visitor::{AccountId, Visitor};

@@ -1,6 +1,6 @@
 // Films that people add, driven as a person does, over a connection that breaks.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,7 +69,7 @@ export async function films({ start, stop, freePort, open, until, shot, pictures
     assert.equal(wire.cuts, 1);
     assert.ok(stored(folder).equals(readFileSync(MOVIE)), "every byte came, once");
     await converted(page, shot, inspect);
-    await refused(page, folder);
+    await refused(page);
     await address(page, await freePort());
     await renamed(page);
     await others(open, until, shot, site);
@@ -111,10 +111,16 @@ async function converted(page, shot, inspect) {
   await inspect(page, "films that were added");
 }
 
-async function refused(page, folder) {
-  const text = join(folder, ".instep", "text.mp4");
-  writeFileSync(text, "no film at all");
-  await page.locator("add-films input[type=file]").setInputFiles(text);
+/** What is dropped on the page is taken, and said to be no film. */
+async function refused(page) {
+  await page.getByRole("button", { name: "Close", exact: true }).click();
+  await page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["no film at all"], "text.mp4"));
+    const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+    document.querySelector("main").dispatchEvent(drop);
+    if (!drop.defaultPrevented) throw new Error("the browser would open it");
+  });
   await page.locator("dialog").getByText("Not added: text is not a movie").waitFor();
   await page.getByRole("button", { name: "Dismiss text" }).click();
   await page.getByText("Not added:").waitFor({ state: "detached" });
