@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use proto::dial::{DialError, parse_address};
 use relay::Rewind;
+use web::accounts::{Place, Policy};
 
 use crate::rooms::Options;
 
@@ -24,6 +25,17 @@ pub enum Command {
     /// Look after the recordings that are kept on the disk
     #[command(subcommand)]
     Cache(Chore),
+}
+
+/// Whether people have accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum When {
+    /// They have none.
+    Off,
+    /// They may have one.
+    Optional,
+    /// They need one.
+    Required,
 }
 
 /// See [`Command::Cache`].
@@ -86,7 +98,7 @@ pub enum Chore {
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
-    .args(["origin", "publish_token"]))]
+    .args(["origin", "publish_token", "films"]))]
 #[command(
     version,
     after_help = "Examples:\n  \
@@ -94,6 +106,8 @@ pub enum Chore {
     cache-server --origin cam --origin films     two origins, one catalogue\n  \
     cache-server --origin films --cache-dir /var/cache/films --cache-size 50G\n                                                 \
     keep recordings on the disk\n  \
+    cache-server --films /srv/films              offer a folder of movies, to which people add films
+  \
     cache-server --publish-token SECRET          take streams that servers push here\n  \
     cache-server cache list --cache-dir /var/cache/films\n\n\
     Watch with: client --connect THIS-HOST, or in a browser: http://THIS-HOST:8080/\n\n\
@@ -144,6 +158,21 @@ pub struct Args {
     #[arg(long, requires = "cache_dir")]
     pub record: bool,
 
+    /// Offer the movies below this folder, each from any point; people add films to it in the page. What
+    /// viewers cannot play is converted by ffmpeg
+    #[arg(long, value_name = "DIR")]
+    pub films: Option<PathBuf>,
+
+    /// Largest film that may be added, as 500M, 8G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size)]
+    #[arg(requires = "films")]
+    pub film_size: u64,
+
+    /// Fetch films that people add by their address from networks that are not everybody's, too: from
+    /// this machine and the local network
+    #[arg(long, requires = "films")]
+    pub fetch_private: bool,
+
     /// Most members of a room in which people watch together
     #[arg(long, value_name = "N", default_value_t = Options::default().size)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new()
@@ -164,6 +193,16 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["room_size", "rooms_file", "announce_url"])]
     pub no_rooms: bool,
 
+    /// Whether people have accounts on the page: off, optional (what they make belongs to them) or
+    /// required (nothing is shown to who is not logged in)
+    #[arg(long, value_name = "WHEN", default_value = "off", conflicts_with = "no_http")]
+    pub accounts: When,
+
+    /// Keep accounts in this database, as sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    /// [default: accounts.sqlite in the folder of --cache-dir]
+    #[arg(long, value_name = "URL", env = "ACCOUNTS_DB", hide_env_values = true)]
+    pub accounts_db: Option<Place>,
+
     /// Do not announce this relay on the local network (mDNS)
     #[arg(long)]
     pub no_announce: bool,
@@ -179,6 +218,23 @@ impl Args {
     pub fn rewind(&self) -> Option<Rewind> {
         let length = self.dvr.or(self.record.then_some(Duration::MAX))?;
         Some(Rewind { length, record: self.record })
+    }
+
+    /// What one may do without an account; `None`: there are none.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        match self.accounts {
+            When::Off => None,
+            When::Optional => Some(Policy::Optional),
+            When::Required => Some(Policy::Required),
+        }
+    }
+
+    /// Where films are added, and what is taken; `None`: none are.
+    #[must_use]
+    pub fn films(&self) -> Option<library::films::Settings> {
+        let folder = self.films.clone()?;
+        Some(library::films::Settings::new(folder, self.film_size, self.fetch_private))
     }
 
     /// How rooms are kept; `None`: they are not.
@@ -277,10 +333,17 @@ mod tests {
             "cache-server cache remove --cache-dir d film",
             "cache-server cache prefetch --cache-dir d --origin tv film",
             "cache-server cache export --cache-dir d film out.mkv",
+            "cache-server --films d --film-size 500M --fetch-private",
         ] {
             assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["cache-server", "cache-server cache list", "cache-server --cache-dir d"] {
+        for line in [
+            "cache-server",
+            "cache-server cache list",
+            "cache-server --cache-dir d",
+            "cache-server --origin a --film-size 1G",
+            "cache-server --origin a --fetch-private",
+        ] {
             assert!(Args::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -11,8 +11,11 @@ use relay::announce::{self, Kind};
 use relay::rooms::Rooms;
 use relay::{Config, Keep, Node, listen, process, reach};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use web::accounts::{self, Accounts, Place};
 
+use crate::cinema::Cinema;
 use crate::cli::Args;
 use crate::rooms::{self, Lobby, Options};
 use crate::store::Store;
@@ -35,6 +38,20 @@ pub enum Error {
     /// Rooms cannot be kept where they are to be.
     #[error(transparent)]
     Rooms(#[from] rooms::Error),
+    /// Accounts cannot be kept where they are to be.
+    #[error(transparent)]
+    Accounts(#[from] accounts::OpenError),
+    /// Nothing says where accounts are kept.
+    #[error(
+        "--accounts needs a place to keep them: add --cache-dir DIR, or --accounts-db sqlite:FILE"
+    )]
+    NowhereForAccounts,
+    /// Films cannot be added to their folder.
+    #[error(transparent)]
+    Films(#[from] library::films::Error),
+    /// Films cannot be offered.
+    #[error(transparent)]
+    Library(#[from] library::Error),
     /// The system does not tell us of signals.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -56,7 +73,9 @@ pub async fn run(args: Args) -> Result<(), Error> {
         None => None,
     };
     let rewind = args.rewind();
+    let wanted = args.films();
     let lobby = lobby(&args).await?;
+    let accounts = accounts(&args).await?;
     let keeps_rooms = lobby.clone().map(|lobby| lobby as Arc<dyn Rooms>);
     let node = Node::new(Config {
         limits,
@@ -69,8 +88,10 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
     let rooms_file = lobby.as_ref().and_then(|lobby| lobby.file());
-    say_hello(&named, rooms_file, &addresses, &pages);
+    say_hello(&named, rooms_file, accounts.as_ref(), &addresses, &pages);
 
+    let cinema = wanted.map(|settings| Cinema::open(settings, &node, &Handle::current()));
+    let cinema = cinema.transpose()?;
     let recorded = node.clone();
     // Reading the folder is work for another thread; nobody waits for it.
     tokio::task::spawn_blocking(move || recorded.offer_recorded());
@@ -79,7 +100,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         let node = node.clone();
         origins.spawn(async move { node.pull(&origin).await });
     }
-    let browsers = tokio::spawn(web::serve(node.clone(), pages));
+    let options = web::Options { accounts, films: cinema.as_ref().map(Cinema::films) };
+    let browsers = tokio::spawn(web::serve(node.clone(), pages, options));
     let mut serving = Box::pin(node.serve(listeners));
     let result = tokio::select! {
         () = &mut serving => return Ok(()),
@@ -90,6 +112,9 @@ pub async fn run(args: Args) -> Result<(), Error> {
     serving.await;
     // A page that panicked is no reason to end otherwise.
     let _ = browsers.await;
+    if let Some(cinema) = cinema {
+        cinema.end().await;
+    }
     if let Some(lobby) = lobby {
         lobby.flush().await;
     }
@@ -111,6 +136,20 @@ async fn lobby(args: &Args) -> Result<Option<Arc<Lobby>>, Error> {
         }
         opened => Ok(Some(opened?)),
     }
+}
+
+/// Who may log in, where that is wanted.
+async fn accounts(args: &Args) -> Result<Option<Accounts>, Error> {
+    let Some(policy) = args.policy() else {
+        if args.accounts_db.is_some() {
+            tracing::warn!("there are no accounts to keep in --accounts-db: --accounts is off");
+        }
+        return Ok(None);
+    };
+    let folder = args.cache_dir.as_ref();
+    let usual = || folder.map(|folder| Place::File(folder.join("accounts.sqlite")));
+    let place = args.accounts_db.clone().or_else(usual).ok_or(Error::NowhereForAccounts)?;
+    Ok(Some(Accounts::open(place, policy).await?))
 }
 
 /// Where browsers are served. The default port may be somebody else's; one that was asked for not.
@@ -146,6 +185,7 @@ fn announced(node: &Node, addresses: &[SocketAddr], not: bool) -> Option<announc
 fn say_hello(
     origins: &[String],
     rooms_file: Option<&Path>,
+    accounts: Option<&Accounts>,
     addresses: &[SocketAddr],
     pages: &[TcpListener],
 ) {
@@ -158,6 +198,9 @@ fn say_hello(
     }
     if let Some(file) = rooms_file {
         say(format!("keeping rooms in {}", file.display()));
+    }
+    if let Some(accounts) = accounts {
+        say(format!("keeping accounts in {}", accounts.place()));
     }
     for address in addresses {
         say(format!("listening on {address}"));

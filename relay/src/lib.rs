@@ -9,6 +9,7 @@
 //! recording what is watched from any point: segments by number
 //! cursor   a viewer's place in a log: next bytes, gaps, the end
 //! rooms    the door to whoever keeps rooms
+//! guard    who guesses is slowed and cut off. Pure
 //! outlet   the one door to a socket: sendfile where the system has it, vectored writes elsewhere
 //! fanout   a few tasks a log that serve all its cursors
 //! session  one connection: hello, then control, view or publish
@@ -29,6 +30,7 @@ pub mod announce;
 pub mod cli;
 mod cursor;
 mod fanout;
+pub mod guard;
 mod keep;
 pub mod limits;
 pub mod listen;

@@ -251,7 +251,7 @@ impl Node {
         self.0.config.rewind
     }
 
-    /// Who keeps rooms here.
+    /// Who keeps rooms.
     #[must_use]
     pub fn rooms(&self) -> Option<&dyn Rooms> {
         self.0.config.rooms.as_deref()

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use proto::Message;
-use proto::room::{Refusal, Refused, RoomLine};
+use proto::room::{Refusal, Refused, RoomCode, RoomLine};
 use tokio::sync::mpsc;
 
 use crate::node::Node;
@@ -15,6 +15,12 @@ pub trait Rooms: Send + Sync + 'static {
 
     /// The rooms that are not private.
     fn list(&self) -> Vec<RoomLine>;
+
+    /// One of them, private or not.
+    fn find(&self, code: RoomCode) -> Option<RoomLine>;
+
+    /// Closes it, whoever is in it; they are told the reason.
+    fn close(&self, code: RoomCode, reason: &str);
 }
 
 /// A control connection as whoever keeps rooms sees it. It is over when either end is dropped.

@@ -1,4 +1,7 @@
 // The start page: what there is.
+import { account } from "./account.js";
+import { OwnRooms } from "./own-rooms.js";
+import { AddFilms } from "./add.js";
 import { OpenRooms } from "./door.js";
 import { clock, element, path } from "./text.js";
 
@@ -82,6 +85,7 @@ export class CataloguePage extends HTMLElement {
   cards = new Map();
   search = element("input", { type: "search", placeholder: "Search", "aria-label": "Search",
     autocomplete: "off", oninput: () => this.filter() });
+  add = new AddFilms();
   rooms = new OpenRooms();
   live = element("div", { className: "cards" });
   library = element("div", { className: "cards" });
@@ -90,8 +94,9 @@ export class CataloguePage extends HTMLElement {
   open() {
     const section = (/** @type {string} */ name, /** @type {HTMLElement} */ cards) =>
       element("section", { hidden: true, "aria-label": name }, element("h2", {}, name), cards);
-    this.replaceChildren(element("div", { className: "search" }, this.search), this.note, this.rooms,
-      section("Live", this.live), section("Library", this.library));
+    this.replaceChildren(element("h1", { className: "unseen" }, "What there is to watch"),
+      element("div", { className: "search" }, this.search, this.add), this.note, new OwnRooms(), this.rooms,
+      section("Live", this.live), this.add.underway, section("Library", this.library));
     void this.look();
     this.timer = setInterval(() => {
       if (!document.hidden) void this.look();
@@ -100,7 +105,8 @@ export class CataloguePage extends HTMLElement {
 
   async look() {
     try {
-      const answer = await fetch("/streams.json");
+      const answer = account.heard(await fetch("/streams.json"));
+      if (!answer.ok) throw new Error();
       this.show(await answer.json());
       await this.rooms.look();
     } catch {

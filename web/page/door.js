@@ -1,7 +1,10 @@
 // Before a room: who makes one or comes in says its name, and what else is asked for.
+import { account } from "./account.js";
 import { codeIn, forPage, readable } from "./lines.js";
 import { lengthOf } from "./own.js";
+import { make } from "./sealed.js";
 import { element } from "./text.js";
+import { streamOf, videoOf } from "./youtube.js";
 
 /** Longest name and PIN, bytes of UTF-8; shortest PIN. */
 const NAME = 40;
@@ -41,18 +44,19 @@ export function wrong(name, pin) {
  */
 export class RoomDoor extends HTMLElement {
   name = element("input", { type: "text", autocomplete: "nickname", maxLength: NAME, required: true,
-    value: localStorage.getItem("name") ?? "" });
+    value: account.name ?? localStorage.getItem("name") ?? "" });
   pin = element("input", { type: "text", autocomplete: "off", maxLength: PIN.most, inputMode: "text" });
   own = element("input", { type: "file", accept: "video/*,audio/*,.mkv" });
   control = element("select", {},
     element("option", { value: "everyone" }, "Everyone"), element("option", { value: "host" }, "The host alone"));
+  secret = element("input", { type: "password", autocomplete: "off" });
   approve = element("input", { type: "checkbox" });
   hidden_ = element("input", { type: "checkbox" });
   send = element("button", { type: "submit", className: "main" });
   note = element("p", { className: "wrong", role: "alert", hidden: true });
 
   /** @param {{ stream: string, title: string } | { code: string }} to
-   * @param {(errand: import("./seat.js").Errand, own: File | undefined) => void} ready */
+   * @param {(errand: import("./seat.js").Errand, own: File | undefined, key?: import("./sealed.js").Key) => void} ready */
   constructor(to, ready) {
     super();
     this.to = to;
@@ -65,11 +69,11 @@ export class RoomDoor extends HTMLElement {
       void this.submit();
     } },
     element("h1", {}, heading),
-    ...(makes ? [element("p", { className: "quiet" }, to.title || to.stream)] : []),
+    ...(makes ? [element("p", { className: "quiet" }, videoOf(to.stream) ? "A video on YouTube" : to.title || to.stream)] : []),
     field("Your name", this.name),
     field("PIN", this.pin, makes ? "Who comes in has to know it. Leave it empty to need none." : "If the room has one."),
     ...(makes ? this.settings() : []),
-    this.ownCopy(),
+    ...(makes && videoOf(to.stream) ? [] : [this.ownCopy()]),
     this.note, this.send);
     this.append(form);
   }
@@ -77,6 +81,7 @@ export class RoomDoor extends HTMLElement {
   settings() {
     return [
       field("Who may pause, play and seek", this.control),
+      field("Passphrase for the talk", this.secret, "What is said is sealed with it, and even the relay cannot read it. Tell it the others yourself; leave it empty to seal nothing."),
       tick("Who wants in knocks, and the host opens", this.approve),
       tick("Not in the list of open rooms", this.hidden_),
     ];
@@ -112,7 +117,9 @@ export class RoomDoor extends HTMLElement {
       const film_us = own ? Math.round((await lengthOf(own)) * 1e6) : undefined;
       this.refuse("");
       this.send.disabled = true;
-      this.ready(this.errand(name, pin || undefined, film_us), own);
+      const errand = this.errand(name, pin || undefined, film_us);
+      const sealed = errand.say === "create" && this.secret.value !== "" ? await make(this.secret.value) : undefined;
+      this.ready(sealed ? /** @type {any} */ ({ ...errand, secret: sealed.secret }) : errand, own, sealed?.key);
     } catch (error) {
       this.refuse(error instanceof Error ? error.message : String(error));
     }
@@ -135,6 +142,8 @@ customElements.define("room-door", RoomDoor);
 export class OpenRooms extends HTMLElement {
   code = element("input", { type: "text", placeholder: "Code or link", "aria-label": "Code or link of a room", autocomplete: "off",
     autocapitalize: "characters", spellcheck: false, maxLength: 300 });
+  link = element("input", { type: "url", placeholder: "Link of a video on YouTube", "aria-label": "Link of a video on YouTube", autocomplete: "off",
+    spellcheck: false, maxLength: 300 });
   note = element("p", { className: "wrong", role: "alert", hidden: true });
   rooms = element("ul", { className: "rooms" });
   kept = "";
@@ -145,7 +154,11 @@ export class OpenRooms extends HTMLElement {
       event.preventDefault();
       this.enter();
     } }, this.code, element("button", { type: "submit", className: "plain" }, "Join a room"));
-    this.append(element("section", { "aria-label": "Rooms" }, element("h2", {}, "Watch together"), form, this.note, this.rooms));
+    const video = element("form", { className: "by-code", noValidate: true, onsubmit: (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.make();
+    } }, this.link, element("button", { type: "submit", className: "plain" }, "Watch it together"));
+    this.append(element("section", { "aria-label": "Rooms" }, element("h2", {}, "Watch together"), form, video, this.note, this.rooms));
     this.hidden = true;
   }
 
@@ -154,6 +167,14 @@ export class OpenRooms extends HTMLElement {
     this.note.hidden = code !== undefined;
     this.note.textContent = "A code has 10 letters and digits, such as K7XW2-M9QPD.";
     if (code) this.dispatchEvent(new CustomEvent("go", { bubbles: true, detail: `/?room=${code}` }));
+  }
+
+  /** A room for a video. */
+  make() {
+    const stream = streamOf(this.link.value);
+    this.note.hidden = stream !== undefined;
+    this.note.textContent = "A link is as it stands in the browser's address, such as https://www.youtube.com/watch?v=… or https://youtu.be/…";
+    if (stream) this.dispatchEvent(new CustomEvent("go", { bubbles: true, detail: `/?together=${encodeURIComponent(stream)}` }));
   }
 
   async look() {
@@ -179,7 +200,7 @@ export class OpenRooms extends HTMLElement {
     const state = room.live ? "live" : room.playing ? "playing" : "paused";
     const door = [room.pin && "with a PIN", room.approve && "the host opens"].filter(Boolean);
     return element("li", {}, element("a", { href: `/?room=${room.code}` },
-      element("span", { className: "title" }, room.stream),
+      element("span", { className: "title" }, videoOf(room.stream) ? "A video on YouTube" : room.stream),
       element("span", {}, room.members.join(", ")),
       element("span", { className: "quiet" }, [state, ...door, readable(room.code)].join(" · "))));
   }

@@ -4,7 +4,7 @@ import { clock } from "./text.js";
 
 /**
  * @typedef {{ number: number, position_us: number, at_us: number, who: string, what: string,
- *   text?: string, sign?: string, to?: number }} Line
+ *   text?: string, sealed?: import("./sealed.js").Sealed, sign?: string, to?: number }} Line
  */
 
 /** Most lines kept; the oldest go. */
@@ -22,8 +22,8 @@ export class Lines {
     /** Those that were not shown. @type {{ line: Line, news: boolean }[]} */
     this.waiting = [];
     this.highest = 0;
-    /** What was said where, for the seek bar: seconds, words. @type {{ at: number, label: string }[]} */
-    this.marks = [];
+    /** What was said. @type {Line[]} */
+    this.talk = [];
   }
 
   /** Takes lines in; what was here before is not taken again.
@@ -33,11 +33,21 @@ export class Lines {
       if (line.number <= this.highest) continue;
       this.highest = line.number;
       const said = ["said", "sealed", "reacted"].includes(line.what);
-      if (said) this.marks.push({ at: line.position_us / 1e6, label: `${line.who}: ${wordsOf(line)}`.slice(0, 80) });
+      if (said) this.talk.push(line);
       this.waiting.push({ line, news: !said && now - line.at_us / 1000 < NEWS });
     }
     this.waiting = this.waiting.slice(-MOST);
-    this.marks = this.marks.slice(-MARKS);
+    this.talk = this.talk.slice(-MARKS);
+  }
+
+  /** What was said where, for the seek bar: seconds, words. */
+  marks() {
+    return this.talk.map((line) => ({ at: line.position_us / 1e6, label: `${line.who}: ${wordsOf(line)}`.slice(0, 80) }));
+  }
+
+  /** Every line that may be shown again. */
+  all() {
+    return [...this.talk, ...this.waiting.map(({ line }) => line)];
   }
 
   /** What is to be shown at this position, seconds; undefined: a live stream, where everything belongs
@@ -73,7 +83,7 @@ export function wordsOf(line) {
   /** @type {Record<string, string>} */
   const words = {
     said: line.text ?? "",
-    sealed: "(sealed: it can be read in the native viewer)",
+    sealed: line.text ?? "(sealed)",
     reacted: sign ? `${sign[1]} ${sign[0]}` : "reacts",
     joined: "joined",
     left: "left",

@@ -1,4 +1,5 @@
 // Which page is shown, and in which colours.
+import { LogInPage, account } from "./account.js";
 import { CataloguePage } from "./catalogue.js";
 import { codeIn } from "./lines.js";
 import { RoomPage } from "./room.js";
@@ -6,12 +7,13 @@ import { element } from "./text.js";
 import { WatchPage } from "./watch.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-/** @type {CataloguePage | WatchPage | RoomPage | undefined} */
+/** @type {CataloguePage | LogInPage | WatchPage | RoomPage | undefined} */
 let page;
 
 async function go() {
   page?.close();
   page = undefined;
+  if (account.mustLogIn) return logIn();
   const asked = new URLSearchParams(location.search);
   const name = asked.get("watch");
   const room = asked.get("room") ?? asked.get("together");
@@ -26,6 +28,15 @@ async function go() {
   } else {
     await watch(name);
   }
+}
+
+/** Where the address leads is shown afterwards. */
+function logIn() {
+  document.title = "Log in - instep";
+  const asking = new LogInPage();
+  page = asking;
+  main.replaceChildren(asking);
+  asking.open();
 }
 
 /** A room by its code, or one that is to be made for a stream.
@@ -45,7 +56,8 @@ async function together(what, there) {
 
 /** @param {string} why */
 function complain(why) {
-  main.replaceChildren(element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
+  main.replaceChildren(element("h1", { className: "unseen" }, "Nothing to watch"),
+    element("p", { className: "note", role: "alert" }, `${why} `, element("a", { href: "/" }, "See what there is.")));
 }
 
 /** @param {string} name */
@@ -102,4 +114,15 @@ theme.onclick = () => {
   colour(/** @type {keyof typeof NEXT} */ (NEXT[now]));
 };
 
-void go();
+// What is shown depends on who looks where one must be logged in; where not, only what is theirs does.
+let closed = false;
+account.addEventListener("changed", () => {
+  if (account.mustLogIn === closed) return;
+  closed = account.mustLogIn;
+  void go().then(() => {
+    if (!closed) main.focus({ preventScroll: true });
+  });
+});
+void account.look().catch(() => {}).finally(() => {
+  if (!page) void go();
+});

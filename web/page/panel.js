@@ -1,7 +1,9 @@
 // Beside the picture of a room: who is there, who wants in, what is said.
 import { SIGNS, forPage, lateness, readable, wordsOf } from "./lines.js";
 import { lengthOf } from "./own.js";
+import { unlock } from "./sealed.js";
 import { element } from "./text.js";
+import { videoOf } from "./youtube.js";
 
 /** Lines that are shown; the oldest go. */
 const SHOWN = 500;
@@ -36,6 +38,8 @@ export class RoomPanel extends HTMLElement {
   copy = element("p", { className: "quiet", role: "status" });
   own = element("input", { type: "file", accept: "video/*,audio/*,.mkv", "aria-label": "Play a file of your own" });
   kept = "";
+  /** Lines that are shown and could not be read. @type {Map<import("./lines.js").Line, HTMLElement>} */
+  closed = new Map();
 
   /** @param {import("./seat.js").Seat} seat @param {import("./together.js").RoomStage} stage
    * @param {(own: File | undefined) => void} bring */
@@ -82,7 +86,6 @@ export class RoomPanel extends HTMLElement {
 
   talk() {
     const { seat } = this;
-    const sealed = seat.room?.sealed;
     const place = () => this.stage.place() ?? 0;
     const signs = Object.entries(SIGNS).map(([sign, [drawn, words]]) =>
       element("button", { type: "button", className: "sign", title: words, "aria-label": words, onclick: () => seat.talk({ sign }, place()) }, drawn));
@@ -90,9 +93,44 @@ export class RoomPanel extends HTMLElement {
       event.preventDefault();
       this.say();
     } }, this.line, element("button", { type: "submit", className: "plain" }, "Send"));
-    const note = element("p", { className: "quiet" }, "What is said here is sealed with a passphrase: it is read and written in the native viewer (--secret).");
+    form.hidden = Boolean(seat.room?.secret && !seat.key);
     return element("section", { className: "talk", "aria-label": "Talk" }, this.log,
-      element("div", { className: "signs" }, ...signs), sealed ? note : form);
+      element("div", { className: "signs" }, ...signs), form, ...(form.hidden ? [this.unlocking(form)] : []));
+  }
+
+  /** Asks for the passphrase with which the talk is sealed.
+   * @param {HTMLElement} form shown in its place then */
+  unlocking(form) {
+    const words = element("input", { type: "password", autocomplete: "off", "aria-label": "Passphrase of this room", placeholder: "Passphrase" });
+    const open = element("button", { type: "submit", className: "plain" }, "Read");
+    const note = element("p", { className: "quiet", role: "status" }, "What is said here is sealed: the relay cannot read it.");
+    const asking = element("form", { className: "row-of", onsubmit: async (/** @type {Event} */ event) => {
+      event.preventDefault();
+      const secret = this.seat.room?.secret;
+      if (!secret) return;
+      open.disabled = true;
+      note.textContent = "Making the key …";
+      const key = await unlock(words.value, secret);
+      open.disabled = false;
+      if (!key) {
+        note.textContent = "That is not its passphrase: ask whoever made the room.";
+        words.select();
+        return;
+      }
+      this.seat.unlock(key);
+      both.remove();
+      form.hidden = false;
+      this.line.focus();
+      this.reveal();
+    } }, words, open);
+    const both = element("div", {}, note, asking);
+    return both;
+  }
+
+  /** What was shown sealed is shown in plain words. */
+  reveal() {
+    for (const [line, item] of this.closed) item.lastChild?.replaceWith(wordsOf(line));
+    this.closed.clear();
   }
 
   say() {
@@ -104,7 +142,7 @@ export class RoomPanel extends HTMLElement {
   }
 
   more() {
-    if (this.stage.info.live) return "";
+    if (this.stage.info.live || videoOf(this.stage.info.name)) return "";
     this.own.addEventListener("change", () => void this.choose());
     this.back = button("Watch the room's stream again", () => {
       this.own.value = "";
@@ -223,8 +261,10 @@ export class RoomPanel extends HTMLElement {
   said(line) {
     const words = wordsOf(line);
     const talk = line.what === "said" || line.what === "sealed";
-    if (talk) this.add(words, "said", line.who);
-    else this.add(`${line.who} ${words}`, "event");
+    if (talk) {
+      const item = this.add(words, "said", line.who);
+      if (line.sealed && !this.seat.key) this.closed.set(line, item);
+    } else this.add(`${line.who} ${words}`, "event");
     this.stage.pop(talk ? `${line.who}: ${words}` : `${line.who} ${words}`);
   }
 
@@ -232,9 +272,11 @@ export class RoomPanel extends HTMLElement {
   add(words, kind, who) {
     const { log } = this;
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    log.append(element("li", { className: kind }, ...(who ? [element("b", {}, who), " "] : []), words));
+    const item = element("li", { className: kind }, ...(who ? [element("b", {}, who), " "] : []), words);
+    log.append(item);
     while (log.children.length > SHOWN) log.firstElementChild?.remove();
     if (atEnd) log.scrollTop = log.scrollHeight;
+    return item;
   }
 
   close() {

@@ -5,6 +5,7 @@ import { RoomPanel } from "./panel.js";
 import { Seat } from "./seat.js";
 import { element } from "./text.js";
 import { RoomStage } from "./together.js";
+import { videoOf } from "./youtube.js";
 
 /** Where it is kept how one comes back: as long as the tab is there.
  * @param {string} code */
@@ -45,19 +46,20 @@ export class RoomPage extends HTMLElement {
   /** Shows the door.
    * @param {string} [reason] why one is before it */
   knock(reason = "") {
-    this.door = new RoomDoor(this.to, (errand, own) => {
+    this.door = new RoomDoor(this.to, (errand, own, key) => {
       this.own = own;
-      this.go(errand);
+      this.go(errand, key);
     });
     if (reason) this.door.refuse(reason);
     this.replaceChildren(this.door);
     this.door.focusFirst();
   }
 
-  /** @param {import("./seat.js").Errand} errand */
-  go(errand) {
+  /** @param {import("./seat.js").Errand} errand @param {import("./sealed.js").Key} [key] */
+  go(errand, key) {
     this.seat?.end();
     const seat = new Seat(errand);
+    seat.key = key;
     this.seat = seat;
     seat.addEventListener("standing", () => {
       if (this.seat === seat) void this.stand(seat);
@@ -105,7 +107,7 @@ export class RoomPage extends HTMLElement {
 
   /** @param {string} name @returns {Promise<import("./text.js").Info>} */
   async stream(name) {
-    const nothing = { name, title: "", live: false, state: /** @type {const} */ ("idle"), viewers: 0, summary: "", links: [], recording: null };
+    const nothing = { name, title: videoOf(name) ? "A video on YouTube" : "", live: false, state: /** @type {const} */ ("idle"), viewers: 0, summary: "", links: [], recording: null };
     try {
       const streams = await (await fetch("/streams.json")).json();
       return streams.find((/** @type {{ name: string }} */ stream) => stream.name === name) ?? nothing;

@@ -9,16 +9,18 @@ const PING = 500;
 /** A connection that is silent for so long is lost, milliseconds. */
 const SILENT = 10_000;
 
+/** @typedef {import("./lines.js").Line} Line */
+
 /**
  * @typedef {{ ready: boolean, buffered_us: number, off_us: number, round_trip_us: number }} Report
  * @typedef {{ id: number, name: string, here: boolean, asks: boolean, awaited: boolean,
  *   copy: "stream" | "same" | "other" | "other_cut", report: Report | null }} Member
  * @typedef {{ code: string, stream: string, control: "everyone" | "host", approve: boolean,
- *   private: boolean, sealed: boolean, pin: boolean, you: number, token: string,
+ *   private: boolean, secret: import("./sealed.js").Secret | null, pin: boolean, you: number, token: string,
  *   timeline: import("./follow.js").Timeline, copy: Member["copy"] }} Room
  * What gets one in.
  * @typedef {{ say: "create", stream: string, name: string, pin?: string, control: string,
- *   approve: boolean, private: boolean, film_us?: number }
+ *   approve: boolean, private: boolean, film_us?: number, secret?: import("./sealed.js").Secret }
  *   | { say: "enter", code: string, name: string, pin?: string, token?: string, film_us?: number }} Errand
  */
 
@@ -48,6 +50,9 @@ export class Seat extends EventTarget {
     /** @type {{ id: number, name: string }[]} */
     this.knocks = [];
     this.lines = new Lines();
+    /** What opens and seals lines, in a room with a secret, once one has said the passphrase.
+     * @type {import("./sealed.js").Key | undefined} */
+    this.key = undefined;
     this.clock = new NodeClock();
     this.attempt = 0;
     this.heard = 0;
@@ -114,8 +119,12 @@ export class Seat extends EventTarget {
   /** Says a line, or sends a sign; false where it cannot be said.
    * @param {{ text: string } | { sign: string }} words @param {number} position seconds */
   talk(words, position) {
-    const place = { position_us: Math.round(position * 1e6), ...words };
-    return this.here && this.say({ say: "text" in words ? "line" : "react", ...place });
+    const position_us = Math.round(position * 1e6);
+    if (!this.here) return false;
+    if ("sign" in words) return this.say({ say: "react", position_us, ...words });
+    if (!this.room?.secret) return this.say({ say: "line", position_us, ...words });
+    const sealed = this.key?.seal(words.text, this.errand.name);
+    return sealed !== undefined && this.say({ say: "sealed", position_us, sealed });
   }
 
   /** Uses the remote control.
@@ -161,10 +170,24 @@ export class Seat extends EventTarget {
       case "timeline": this.timelines?.take(word.timeline, this.nodeNow()); break;
       case "members": [this.members, this.host, this.owner] = [word.members, word.host, word.owner]; break;
       case "knocks": this.knocks = word.knocks; break;
-      case "lines": this.lines.take(word.lines, this.nodeNow()); break;
+      case "lines": this.lines.take(word.lines.map((/** @type {Line} */ line) => this.open(line)), this.nodeNow()); break;
       default: return;
     }
     this.dispatchEvent(new Event(word.say));
+  }
+
+  /** What is sealed is opened, as far as the key does.
+   * @param {Line} line */
+  open(line) {
+    if (line.sealed && this.key) line.text = this.key.open(line.sealed, line.who) ?? "(sealed with another passphrase)";
+    return line;
+  }
+
+  /** @param {import("./sealed.js").Key} key */
+  unlock(key) {
+    this.key = key;
+    for (const line of this.lines.all()) this.open(line);
+    this.dispatchEvent(new Event("lines"));
   }
 
   /** @param {Room} room */

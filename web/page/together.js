@@ -7,6 +7,7 @@ import { RecordedPlayer } from "./recorded.js";
 import { PicturesScreen, VideoScreen } from "./screen.js";
 import { element } from "./text.js";
 import { WatchPage } from "./watch.js";
+import { YoutubePlayer, videoOf } from "./youtube.js";
 
 /** How often to report, milliseconds. */
 const REPORT = 1_000;
@@ -39,7 +40,7 @@ export class RoomStage extends WatchPage {
     this.seat = seat;
     this.stage.append(this.notice, this.bubble);
     if (own) this.bring(own);
-    this.onlines = () => this.controls.marks(this.seat.lines.marks);
+    this.onlines = () => this.controls.marks(this.seat.lines.marks());
     seat.addEventListener("lines", this.onlines);
   }
 
@@ -51,6 +52,8 @@ export class RoomStage extends WatchPage {
 
   /** @param {boolean} live @param {number} [at] */
   begin(live, at) {
+    const video = videoOf(this.info.name);
+    if (video) return this.hear(new YoutubePlayer(video, this.video, this.canvas));
     const player = super.begin(live, at);
     if (player instanceof LivePlayer) {
       player.led = true;
@@ -62,6 +65,13 @@ export class RoomStage extends WatchPage {
 
   together() {
     return [];
+  }
+
+  /** @param {any} player @returns {any} */
+  hear(player) {
+    player.addEventListener("state", (/** @type {CustomEvent} */ event) => this.say(event.detail));
+    player.addEventListener("described", () => this.described());
+    return player;
   }
 
   /** A film of one's own instead of the room's stream; none: the stream again.
@@ -89,7 +99,10 @@ export class RoomStage extends WatchPage {
 
   /** What is led. @returns {import("./screen.js").Screen | undefined} */
   screen() {
-    const { player, video } = this;
+    const { video } = this;
+    /** @type {any} */
+    const player = this.player;
+    if (player instanceof YoutubePlayer) return player.facts ? player : undefined;
     if (player.buffer) {
       const end = () => (player.live ? Number.POSITIVE_INFINITY : this.bounds().end);
       return new VideoScreen(video, { end, ahead: () => player.ahead(), start: () => void this.start() });
@@ -172,6 +185,9 @@ export class RoomStage extends WatchPage {
       needs_us: this.player.live ? Math.round(this.needs.all() * 1000) : 0,
     });
     this.dataset.late = (late * 1000).toFixed(1);
+    // How long the film is its player alone knows: the room stands at its end.
+    const over = this.player instanceof YoutubePlayer && this.player.isOver();
+    if (over && timelines.newest().going === "playing") this.seat.remote("pause");
   }
 
   /** @returns {import("./controls.js").Deeds} */
@@ -191,6 +207,10 @@ export class RoomStage extends WatchPage {
       toLive: () => {},
       speed: (to) => remote("speed", Math.round(to * 1000)),
     };
+  }
+
+  canSeek() {
+    return !this.info.live;
   }
 
   /** Where the room is, or soon is, seconds. */

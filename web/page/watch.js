@@ -1,4 +1,5 @@
 // The page on which one stream is watched.
+import { account } from "./account.js";
 import { Controls, pressed } from "./controls.js";
 import { LivePlayer } from "./live.js";
 import { RecordedPlayer } from "./recorded.js";
@@ -100,7 +101,7 @@ export class WatchPage extends HTMLElement {
   async measure() {
     this.measured = performance.now();
     try {
-      const streams = await (await fetch("/streams.json")).json();
+      const streams = await account.heard(await fetch("/streams.json")).json();
       const info = streams.find((/** @type {{ name: string }} */ stream) => stream.name === this.info.name);
       if (!info) return;
       this.info = info;
@@ -187,6 +188,10 @@ export class WatchPage extends HTMLElement {
     };
   }
 
+  canSeek() {
+    return Boolean(this.info.recording);
+  }
+
   /** @param {number} to seconds */
   seek(to) {
     const { start, end } = this.bounds();
@@ -257,7 +262,7 @@ export class WatchPage extends HTMLElement {
     if (player.live && performance.now() - this.measured > 5_000) void this.measure();
     this.controls.show({
       paused: !this.playing, muted: video.muted, volume: video.volume, live: player.live,
-      canSeek: Boolean(this.info.recording) && this.bounds().end > 0, canBeLive: this.info.live,
+      canSeek: this.canSeek() && this.bounds().end > 0, canBeLive: this.info.live,
       at: this.at(), ...this.bounds(), ahead: player.ahead(),
     });
     const now = performance.now();

@@ -20,6 +20,18 @@ pub enum Error {
     /// A range beyond the end of so many bytes (416).
     #[error("the range lies behind the end, at byte {0}")]
     Range(u64),
+    /// Only for who is logged in (401).
+    #[error("log in first; programs give name and password (HTTP Basic)")]
+    LogIn,
+    /// It may not be, by who asks (403).
+    #[error("{0}")]
+    Refused(String),
+    /// Somebody else has it (409).
+    #[error("{0}")]
+    Conflict(String),
+    /// Asked for too often (429).
+    #[error("{0}")]
+    TooMany(String),
     /// Asked for by a page of another site (403).
     #[error("this is for pages of this relay; yours came from another site")]
     Foreign,
@@ -37,7 +49,10 @@ impl Error {
             Self::Wrong(_) => StatusCode::BAD_REQUEST,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::LogIn => StatusCode::UNAUTHORIZED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Foreign | Self::Refused(_) => StatusCode::FORBIDDEN,
         }
     }
 }

@@ -26,6 +26,9 @@ pub const WORDS_BACK: u32 = 16;
 /// Longest text of a QR code, bytes: a link to a room of the longest host name.
 pub const QR: usize = 320;
 
+/// An upload of which nothing comes for so long is closed; it can be gone on with.
+pub const UPLOAD_IDLE: Duration = Duration::from_secs(30);
+
 /// What one live stream keeps for web viewers, bytes.
 pub const FEED: usize = 48 << 20;
 /// Segments of a live stream that a playlist names.
@@ -34,6 +37,10 @@ pub const PLAYLIST: usize = 6;
 pub const SEGMENT_US: i64 = 1_000_000;
 /// A web viewer further behind than this jumps to the newest key frame, microseconds.
 pub const LAG_US: i64 = 2_000_000;
+/// So many web viewers of a live stream get what comes in bunches.
+pub const CROWD: usize = 40;
+/// How long what comes may wait for more of its bunch.
+pub const BUNCH: Duration = Duration::from_millis(50);
 /// A live stream is let go so long after its last web viewer.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// A player that reads playlists comes again within this.
@@ -67,3 +74,33 @@ pub const SUBTITLES: Duration = Duration::from_secs(25);
 pub const MJPEG_SIDES: (u32, u32) = (1280, 720);
 /// Shortest time between pictures that are made for `.mjpeg`, microseconds.
 pub const MJPEG_US: i64 = 90_000;
+
+/// Most accounts.
+pub const ACCOUNTS: i64 = 10_000;
+/// Shortest password, characters (NIST SP 800-63B §3.1.1.2).
+pub const PASSWORD_CHARACTERS: usize = 8;
+/// Longest password, bytes.
+pub const PASSWORD: usize = 256;
+/// Passwords that are hashed or compared at a time, with 19 MiB each.
+pub const HASHES: usize = 2;
+/// Those, and what waits for it: more are turned away.
+pub const HASHES_WAITING: usize = 64;
+/// Wrong passwords for one name in a row, from anywhere, before no more are heard for ten minutes: more
+/// than one address may try, so that one alone shuts nobody out.
+pub const GUESSES_OF_NAME: u32 = 50;
+/// Accounts that one address makes in a row, before it makes none for ten minutes: a class fits.
+pub const REGISTERED: u32 = 40;
+/// A program's password is compared anew after this,
+pub const RIGHT: Duration = Duration::from_secs(600);
+/// and so many are remembered.
+pub const RIGHTS: usize = 1_000;
+/// A session that nobody uses for so long is over.
+pub const SESSION: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// That a session is used is written down so often, seconds.
+pub const SESSION_TOUCH_S: i64 = 3_600;
+/// What lasts looks so often whether its session does.
+pub const SESSION_LOOK: Duration = Duration::from_secs(60);
+/// Sessions of one account.
+pub const SESSIONS: i64 = 32;
+/// Rooms that belong to one account; those it had for longest are its no more.
+pub const OWN_ROOMS: i64 = 500;

@@ -67,9 +67,14 @@ fn part_of(part: &str, ending: &str) -> Option<Kind> {
 
 /// The name as a component of a path (RFC 3986 §2.3: unreserved characters alone stay).
 pub(crate) fn encode(name: &str) -> String {
+    encode_bytes(name.as_bytes())
+}
+
+/// The same of what may be no text.
+pub(crate) fn encode_bytes(name: &[u8]) -> String {
     use std::fmt::Write;
     let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
+    for &byte in name {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {

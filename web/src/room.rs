@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::{Shared, limits, word};
+use crate::{Shared, limits, sealed, word};
 
 /// What one is told of rooms, message by message.
 pub(crate) fn told(messages: &[u8]) -> impl Iterator<Item = Value> {
@@ -63,6 +63,12 @@ pub(crate) fn refusal(why: &str, reason: &str) -> Value {
     json!({"say": "refused", "why": why, "reason": reason})
 }
 
+/// The code of a room that one enters as its first member: who made it, now or before.
+pub(crate) fn made(told: &Value) -> Option<&str> {
+    let is_first = told["say"] == "entered" && told["you"] == 1;
+    told["code"].as_str().filter(|_| is_first)
+}
+
 fn entered(entered: &Entered) -> Value {
     let settings = &entered.settings;
     json!({
@@ -72,7 +78,7 @@ fn entered(entered: &Entered) -> Value {
         "control": match settings.control { Control::Everyone => "everyone", Control::Host => "host" },
         "approve": settings.approve,
         "private": settings.private,
-        "sealed": settings.secret.is_some(),
+        "secret": settings.secret.as_ref().map(sealed::secret),
         "pin": entered.pin,
         "you": entered.you,
         "token": word::token(entered.token),
@@ -119,10 +125,10 @@ fn copy(copy: OwnCopy) -> &'static str {
 }
 
 fn line(line: &Line) -> Value {
-    // `text`, `sign` or `to` go with what has one.
+    // `text`, `sealed`, `sign` or `to` go with what has one.
     let (what, more, value) = match &line.what {
         What::Said(Words::Plain(text)) => ("said", "text", json!(text)),
-        What::Said(Words::Sealed(_)) => ("sealed", "", Value::Null),
+        What::Said(Words::Sealed(text)) => ("sealed", "sealed", sealed::sealed(text)),
         What::Said(Words::Reaction(reaction)) => ("reacted", "sign", json!(sign(*reaction))),
         What::Joined => ("joined", "", Value::Null),
         What::Left => ("left", "", Value::Null),

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -17,9 +18,11 @@ use relay::rooms::{self, Seat};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
+use crate::accounts::Visitor;
 use crate::error::Error;
 use crate::feed::{Cursor, News};
 use crate::form::{Form, Pictures};
+use crate::origin::is_ours;
 use crate::word::{Unfit, Word};
 use crate::{Shared, limits, room};
 
@@ -51,6 +54,7 @@ enum Answer<'a> {
 pub(crate) async fn open(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    visitor: Visitor,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Error> {
@@ -59,31 +63,18 @@ pub(crate) async fn open(
     }
     let upgrade = upgrade.max_message_size(limits::WORD).max_frame_size(limits::WORD);
     Ok(upgrade.on_upgrade(async move |socket| {
-        let reason = serve(&shared, peer, socket).await;
+        let reason = serve(&shared, visitor, peer, socket).await;
         tracing::debug!("web: {peer}: {reason}");
     }))
-}
-
-/// Browsers say which site a page came from; those of other sites may not look in here. Programs say
-/// nothing.
-fn is_ours(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => {
-            let site = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            site == Some(host)
-        }
-        _ => false,
-    }
 }
 
 type Sink = SplitSink<WebSocket, Message>;
 
 /// Until one of the two has had enough; why.
-async fn serve(shared: &Shared, peer: SocketAddr, socket: WebSocket) -> String {
+async fn serve(shared: &Shared, visitor: Visitor, peer: SocketAddr, socket: WebSocket) -> String {
     let (mut sink, mut words) = socket.split();
     let mut talk = Talk {
+        visitor: visitor.clone(),
         peer,
         cursor: None,
         seat: None,
@@ -91,6 +82,7 @@ async fn serve(shared: &Shared, peer: SocketAddr, socket: WebSocket) -> String {
         allowance: limits::WORDS,
         since: Instant::now(),
     };
+    let mut over = pin!(visitor.over());
     let first = timeout(limits::FIRST_WORD, next(&mut words)).await;
     let mut word = first.unwrap_or_else(|_| Err("it did not say what it wants".to_owned()));
     let reason = loop {
@@ -105,6 +97,7 @@ async fn serve(shared: &Shared, peer: SocketAddr, socket: WebSocket) -> String {
         word = tokio::select! {
             word = next(&mut words) => word,
             ended = talk.play(&mut sink) => Err(ended),
+            () = &mut over => Err("you are not logged in any more".to_owned()),
             () = shared.node.stopped() => Err("this relay is shutting down".to_owned()),
         };
     };
@@ -142,6 +135,7 @@ async fn next(words: &mut SplitStream<WebSocket>) -> Result<Word, String> {
 
 /// What a page watches, and how much it has said.
 struct Talk {
+    visitor: Visitor,
     peer: SocketAddr,
     cursor: Option<Cursor>,
     /// Its way to rooms, with its first word of them.
@@ -254,7 +248,12 @@ impl Talk {
     }
 
     fn tell_of_rooms(&mut self, messages: &[u8]) {
-        room::told(messages).for_each(|told| self.tell(&told));
+        for told in room::told(messages) {
+            if let Some(code) = room::made(&told) {
+                self.visitor.owns_room(code);
+            }
+            self.tell(&told);
+        }
     }
 
     fn tell(&mut self, answer: &impl Serialize) {
@@ -306,31 +305,6 @@ async fn within(sending: impl Future<Output = Result<(), axum::Error>>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
-
-    #[test]
-    fn pages_of_other_sites_are_told_apart() {
-        let asked = |origin: Option<&'static str>, host: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static(host));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            }
-            is_ours(&headers)
-        };
-        assert!(asked(None, "relay:8080"));
-        assert!(asked(Some("http://relay:8080"), "relay:8080"));
-        assert!(asked(Some("https://relay"), "relay"));
-        for foreign in [
-            "http://relay",
-            "http://relay:8081",
-            "http://evil.example",
-            "null",
-            "http://relay:8080.evil",
-        ] {
-            assert!(!asked(Some(foreign), "relay:8080"), "{foreign}");
-        }
-    }
 
     #[test]
     fn a_reason_is_cut_between_characters() {

@@ -11,6 +11,7 @@ use proto::room::{
 use serde::Deserialize;
 
 use crate::form::Sound;
+use crate::sealed::{SealedWord, SecretWord};
 
 /// What a page says.
 #[derive(Debug, Deserialize)]
@@ -35,6 +36,7 @@ pub(crate) enum Word {
         approve: bool,
         #[serde(default)]
         private: bool,
+        secret: Option<SecretWord>,
         film_us: Option<u64>,
     },
     /// Enters one.
@@ -61,6 +63,8 @@ pub(crate) enum Word {
     Remote { deed: Deed, to: Option<i64> },
     /// Says a line.
     Line { position_us: i64, text: String },
+    /// Says one that nobody on the way reads.
+    Sealed { position_us: i64, sealed: SealedWord },
     /// Sends a sign.
     React { position_us: i64, sign: Sign },
     /// What concerns the host.
@@ -122,6 +126,8 @@ pub(crate) enum Unfit {
     Token,
     #[error("it does not say {0}")]
     Missing(&'static str),
+    #[error("what is sealed has to be hexadecimal digits: a nonce of 48, a salt of 32")]
+    Sealed,
     #[error(transparent)]
     Bounds(#[from] DecodeError),
 }
@@ -131,12 +137,14 @@ impl Word {
     pub(crate) fn of_rooms(self) -> Result<Option<Message>, Unfit> {
         let message = match self {
             Self::Watch { .. } | Self::Ping { .. } => return Ok(None),
-            Self::Create { stream, name, pin, control, approve, private, film_us } => {
+            Self::Create { stream, name, pin, control, approve, private, secret, film_us } => {
                 let control = match control {
                     Control::Everyone => room::Control::Everyone,
                     Control::Host => room::Control::Host,
                 };
-                let settings = RoomSettings { control, approve, private, secret: None };
+                let secret =
+                    secret.map(|secret| secret.secret().ok_or(Unfit::Sealed)).transpose()?;
+                let settings = RoomSettings { control, approve, private, secret };
                 let (stream, film) = (Some(stream), film_us.map(film));
                 Message::CreateRoom(CreateRoom { stream, name, pin, settings, film })
             }
@@ -159,6 +167,10 @@ impl Word {
             Self::Remote { deed, to } => Message::Remote(remote(deed, to)?),
             Self::Line { position_us, text } => {
                 Message::Say(Say { position_us, words: Words::Plain(text) })
+            }
+            Self::Sealed { position_us, sealed } => {
+                let sealed = sealed.sealed().ok_or(Unfit::Sealed)?;
+                Message::Say(Say { position_us, words: Words::Sealed(sealed) })
             }
             Self::React { position_us, sign } => {
                 Message::Say(Say { position_us, words: Words::Reaction(reaction(sign)) })
@@ -257,6 +269,10 @@ mod tests {
             (r#"{"say":"act","deed":"kick"}"#.into(), "whom"),
             (format!(r#"{{"say":"line","position_us":0,"text":"{long}"}}"#), "a line"),
             (r#"{"say":"enter","code":"K7XW2M9QPD","name":"A","token":"+f"}"#.into(), "token"),
+            (
+                r#"{"say":"sealed","position_us":0,"sealed":{"nonce":"00","bytes":""}}"#.into(),
+                "digits",
+            ),
         ] {
             let error = message(&said).expect_err(&said).to_string();
             assert!(error.contains(expected), "{said}: {error}");

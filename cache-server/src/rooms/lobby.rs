@@ -9,10 +9,10 @@ use proto::conn::now;
 use proto::limits;
 use proto::room::{Refusal, Refused, RoomCode, RoomLine, RoomSettings};
 use relay::Node;
+use relay::guard::{self, Guard};
 use relay::rooms::{Rooms, Seat as Ends};
 use tokio::sync::mpsc;
 
-use super::guard::Guard;
 use super::hook::Hook;
 use super::keeper::Keeper;
 use super::pin::Pins;
@@ -60,7 +60,7 @@ impl Lobby {
             this: this.clone(),
             options,
             rooms: Mutex::default(),
-            guard: Mutex::default(),
+            guard: Mutex::new(Guard::new(guard::MOST)),
             pins: Pins::default(),
             store,
             hook,
@@ -206,5 +206,16 @@ impl Rooms for Lobby {
         lines.sort_by(|a, b| (&a.stream, a.code).cmp(&(&b.stream, b.code)));
         lines.truncate(limits::ROOMS);
         lines
+    }
+
+    fn find(&self, code: RoomCode) -> Option<RoomLine> {
+        Some(self.room(code)?.face().line.clone())
+    }
+
+    fn close(&self, code: RoomCode, reason: &str) {
+        let Some(room) = self.room(code) else { return };
+        let close = Call::Input(Input::Close(reason.to_owned()), None);
+        // It is told when its queue, which is busy, has a place.
+        tokio::spawn(async move { room.calls.send(close).await });
     }
 }

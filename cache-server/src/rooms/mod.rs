@@ -6,13 +6,11 @@
 //! seat    one control connection among rooms
 //! lobby   codes and rooms, who may make one
 //! shown   what a room watches
-//! guard   who guesses codes and PINs is slowed and cut off. Pure
 //! pin     PINs as hashes
 //! store   rooms on a disk; keeper: what one room has written there
 //! hook    another program is told of what happens
 //! ```
 
-mod guard;
 mod hook;
 mod keeper;
 mod lobby;

@@ -9,6 +9,7 @@ use proto::Message;
 use proto::conn::now;
 use proto::room::{CreateRoom, EnterRoom, Refusal, RoomCode, RoomToken};
 use relay::Node;
+use relay::guard::subscriber;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lobby::Lobby;
@@ -203,12 +204,12 @@ impl Seat {
     }
 
     fn is_heard(&self) -> bool {
-        self.lobby.guard().hears(self.address, now())
+        self.lobby.guard().hears(&subscriber(self.address), now())
     }
 
     /// How late that is to be answered.
     fn guessed_wrong(&self) -> Duration {
-        self.lobby.guard().wrong(self.address, now())
+        self.lobby.guard().wrong(subscriber(self.address), now())
     }
 
     async fn answer_late(&self, refused: Message, late: Duration) -> Result<(), Gone> {

@@ -90,9 +90,13 @@ impl Relay {
 
     /// Serves browsers as well; where.
     pub(crate) fn page(&self) -> SocketAddr {
+        self.page_with(web::Options::default())
+    }
+
+    pub(crate) fn page_with(&self, options: web::Options) -> SocketAddr {
         let listeners = web::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
         let address = listeners[0].local_addr().expect("bound");
-        tokio::spawn(web::serve(self.node.clone(), listeners));
+        tokio::spawn(web::serve(self.node.clone(), listeners, options));
         address
     }
 }

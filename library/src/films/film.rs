@@ -67,6 +67,8 @@ pub struct Line {
     pub arrived: u64,
     /// All bytes, where that is known.
     pub size: Option<u64>,
+    /// The relay fetches it from an address.
+    pub fetched: bool,
     /// Whoever asks added it.
     pub mine: bool,
     /// Why it failed; said to who added it.
@@ -190,6 +192,7 @@ impl Film {
             done,
             arrived: self.arrived(),
             size: card.size,
+            fetched: card.fetched,
             mine,
             why: match stage {
                 Stage::Failed(why) if mine => Some(why),

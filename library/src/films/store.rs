@@ -74,7 +74,10 @@ impl Films {
         Ok(films)
     }
 
-    pub(super) fn incoming(&self) -> PathBuf {
+    /// Where what arrives is, and what is converted may go: hidden from the library, and tidied when
+    /// it all begins.
+    #[must_use]
+    pub fn incoming(&self) -> PathBuf {
         self.0.settings.folder.join(".instep")
     }
 

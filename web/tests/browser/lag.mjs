@@ -12,6 +12,7 @@ const [bin, modules] = process.argv.slice(2);
 const require = createRequire(join(modules, "x.js"));
 const { chromium } = require("playwright-core");
 const HLS = readFileSync(require.resolve("hls.js/dist/hls.min.js"), "utf8");
+const MOVIE = "big-buck-bunny-480p-30s";
 /** Pages opened for the first picture, pictures looked at, and how long each settles, milliseconds. */
 const OPENED = 11;
 const LOOKS = 301;
@@ -20,7 +21,7 @@ const SETTLE = 10_000;
 const site = new Site(bin);
 await site.origin("--test-pattern", "--size", "640x360", "--name", "pattern");
 await site.origin("--library", "samples");
-await site.relay(3);
+await site.relay(4, MOVIE);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--headless=new", "--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
@@ -117,7 +118,7 @@ async function native() {
 try {
   console.log("| | |\n| --- | --- |");
   console.log(`| page to first picture, live | ${await first("/?watch=pattern")} |`);
-  console.log(`| page to first picture, recorded | ${await first("/?watch=big-buck-bunny-480p-30s")} |`);
+  console.log(`| page to first picture, recorded | ${await first(`/?watch=${MOVIE}`)} |`);
   console.log(`| capture to shown, page by WebSocket | ${await ours()} |`);
   console.log(`| capture to shown, hls.js on our HLS | ${await theirs()} |`);
   console.log(`| capture to shown, native client with its default | ${await native()} |`);

@@ -39,8 +39,8 @@ export function roomTests({ open, until, shot, start, stop, restart, port }) {
   }
 
   /** A native viewer in a room; what it says comes through `heard`. */
-  function native(code, name, pin) {
-    const more = pin ? ["--pin", pin] : [];
+  function native(code, name, pin, ...flags) {
+    const more = pin ? ["--pin", pin, ...flags] : flags;
     const child = start("client", "--connect", `127.0.0.1:${port}`, "--room", code, "--name", name, ...more, "--headless", "--json", "--no-audio");
     const lines = [];
     for (const pipe of [child.stdout, child.stderr]) createInterface({ input: pipe }).on("line", (line) => lines.push(line));
@@ -181,6 +181,33 @@ export function roomTests({ open, until, shot, start, stop, restart, port }) {
       for (const [delay, room] of delays) assert.ok(Math.abs(delay - room) < 100, `${delay} of ${room} ms`);
       await shot(page, "room-live");
       await Promise.all([page, ben].map((one) => one.context().close()));
+    },
+
+    async "what is sealed with a passphrase is read by who has it, natively and in pages"() {
+      const settings = (page) => page.getByLabel("Passphrase for the talk").fill("open sesame");
+      const { page: ana, code } = await made("Ana", { settings });
+      const cleo = native(code, "Cleo", "", "--secret", "open sesame");
+      await cleo.heard("you are in room");
+      await plays(ana);
+      await type(ana, "from the page");
+      await cleo.heard("Ana: from the page");
+      const ben = await open(`/?room=${code}`);
+      await enter(ben, "Ben");
+      await inside(ben);
+      await says(ben, "(sealed)");
+      const passphrase = ben.getByLabel("Passphrase of this room");
+      await passphrase.fill("close sesame");
+      await passphrase.press("Enter");
+      await until(ben, () => document.querySelector(".talk").textContent.includes("not its passphrase"));
+      await passphrase.fill("open sesame");
+      await passphrase.press("Enter");
+      await says(ben, "from the page");
+      assert.ok(!(await ben.locator(".log").innerText()).includes("(sealed)"));
+      await type(ben, "so do I");
+      await says(ana, "so do I");
+      await cleo.heard("Ben: so do I");
+      await stop(cleo);
+      await Promise.all([ana, ben].map((page) => page.context().close()));
     },
 
     async "a film of one's own is led by the room, and it is said when it is another cut"() {

@@ -6,7 +6,10 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
+import { accounts } from "./accounts.mjs";
+import { films } from "./films.mjs";
 import { roomTests } from "./rooms.mjs";
+import { youtubeTests } from "./youtube.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, "x.js"))("playwright-core");
@@ -87,7 +90,7 @@ async function open(path, options = {}) {
   page.on("console", (message) => {
     if (message.type() === "error" && !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())) complaints.push(message.text());
   });
-  await page.goto(site + path);
+  await page.goto(new URL(path, site).href);
   return page;
 }
 
@@ -244,6 +247,12 @@ const tests = {
           await until(page, () => document.querySelector("stream-card, .note, .api tr"));
         }
         await inspect(page, `${path} (${size})`);
+        const cut = await page.evaluate(() => [...document.querySelectorAll("button, select, input, a:not(.skip)")].filter((part) => {
+          const { left, right, width } = part.getBoundingClientRect();
+          return width > 0 && (left < 0 || right > innerWidth);
+        }).map((part) => part.getAttribute("aria-label") ?? part.textContent));
+        assert.deepEqual(cut, [], `${path} (${size}): out of reach`);
+        await shot(page, `${path.replace(/\W+/g, "-")}-${size.replace(/\W+/g, "-")}`);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} (${size}) is too wide`);
         await page.context().close();
       }
@@ -382,6 +391,14 @@ const tests = {
     await page.context().close();
   },
 
+  async "people register, log in and out, change their password and go"() {
+    await accounts({ start, stop, freePort, open, until, shot, pictures, inspect, origins });
+  },
+
+  async "people add films over a connection that breaks, and what they added is theirs"() {
+    await films({ start, stop, freePort, open, until, shot, pictures, inspect });
+  },
+
   async "a relay that comes back is watched on"() {
     const page = await open("/?watch=pattern");
     await pictures(page, 10);
@@ -400,6 +417,7 @@ async function restart() {
   await ready();
 }
 Object.assign(tests, roomTests({ open, until, shot, start, stop, restart, port }));
+Object.assign(tests, youtubeTests({ open, until, shot }));
 /** Only those with this in their name, where it is said. */
 const only = process.env.ONLY ?? "";
 

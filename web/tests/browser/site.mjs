@@ -47,8 +47,8 @@ export class Site {
     this.origins.push("--origin", `127.0.0.1:${port}`);
   }
 
-  /** A relay of all of them, when it has so many streams. */
-  async relay(count) {
+  /** A relay of all of them, when it has so many streams and knows what is in one of them. */
+  async relay(count, movie) {
     const [port, http] = [await freePort(), await freePort()];
     this.native = `127.0.0.1:${port}`;
     this.url = `http://127.0.0.1:${http}`;
@@ -57,7 +57,8 @@ export class Site {
     for (;;) {
       try {
         const streams = await (await fetch(`${this.url}/streams.json`)).json();
-        if (streams.length >= count && streams.every(({ live, recording }) => live || recording?.bytes > 0)) return;
+        const isKnown = streams.some(({ name, recording }) => name === movie && recording?.bytes > 0);
+        if (streams.length >= count && isKnown) return;
       } catch {
         // Not yet.
       }

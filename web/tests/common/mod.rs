@@ -1,6 +1,8 @@
 //! A node with a page on a loopback port, streams made here, and a plain HTTP client.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod people;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,10 +42,14 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::start_with(web::Options::default()).await
+    }
+
+    pub(crate) async fn start_with(options: web::Options) -> Self {
         let node = Node::new(Config { agent: "test".to_owned(), ..Config::default() });
         let listeners = web::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let serving = tokio::spawn(web::serve(node.clone(), listeners));
+        let serving = tokio::spawn(web::serve(node.clone(), listeners, options));
         Self { node, address, serving }
     }
 
@@ -61,13 +67,28 @@ impl Site {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Answer {
+        self.send(method, path, headers, "").await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &str,
+    ) -> Answer {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         // Version 1.0: the answer ends with the connection.
         let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.address);
         headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
-        socket.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        // What is refused by its head may be closed before all of the body is taken.
+        let _ = socket.write_all(format!("{head}\r\n{body}").as_bytes()).await;
         let mut all = Vec::new();
-        within(socket.read_to_end(&mut all)).await.unwrap();
+        // A connection of which not all was taken is reset after the answer.
+        let _ = within(socket.read_to_end(&mut all)).await;
         Answer::parse(&all)
     }
 }
@@ -79,7 +100,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn parse(all: &[u8]) -> Self {
+    pub(crate) fn parse(all: &[u8]) -> Self {
         let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
         let head = String::from_utf8_lossy(&all[..end]).to_lowercase();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");

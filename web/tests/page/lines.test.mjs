@@ -16,8 +16,8 @@ test("lines are shown where they belong, and once", () => {
   assert.deepEqual(due(lines, 62), [2, 3], "not what was said an hour before");
   assert.deepEqual(due(lines, 62), []);
   assert.deepEqual(due(lines, 6), [1], "who goes back reads it there");
-  assert.deepEqual(lines.marks.map(({ at }) => at), [5, 60, 61]);
-  assert.equal(lines.marks[0].label, "Ana: hello");
+  assert.deepEqual(lines.marks().map(({ at }) => at), [5, 60, 61]);
+  assert.equal(lines.marks()[0].label, "Ana: hello");
 });
 
 test("what was just done is said at once, and what was done long ago is not", () => {

@@ -93,6 +93,8 @@ pub enum Input {
     Gone(SeatId),
     /// Time goes by.
     Tick,
+    /// Whoever it belongs to closes it, for this reason.
+    Close(String),
     /// The room makes way for others, if nobody is in it.
     End,
 }
@@ -224,6 +226,7 @@ impl Room {
             Input::Said(seat, message) => self.hear(seat, message, now),
             Input::Gone(seat) => self.gone(seat, now),
             Input::Tick => {}
+            Input::Close(reason) => self.end(&reason),
             Input::End if was_anyone_here => {}
             Input::End => self.end("nobody was in the room, and it made way for others"),
         }
