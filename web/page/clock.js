@@ -5,8 +5,12 @@ const WINDOW = 60_000;
 const MOST = 320;
 /** So many before the estimate is believed: before that it may jump. */
 export const BURST = 8;
-/** Fastest change of the applied offset: 500 millionths, what the ear does not hear as pitch. */
-const SLEW = 500e-6;
+/** Fastest change of the applied offset. The native viewer takes what the ear does not hear as pitch, 500
+ * millionths, since what it shows follows this at once. Here a player is led after it by other, unheard
+ * means: what the first pings had wrong on a busy machine, some 10 ms, is right again within seconds. */
+const SLEW = 3e-3;
+/** Fastest that two clocks run apart: more is a fit to noise. */
+const APART = 500e-6;
 /** An error beyond what a round trip explains that is not slewed away, and pings in a row that say so. */
 const BROKEN = 50;
 const BELIEVED = 4;
@@ -94,9 +98,8 @@ export class NodeClock {
     const times = best.map((ping) => ping.at);
     let rate = 0;
     if (Math.max(...times) - Math.min(...times) >= RATE_AFTER && spread > 0) {
-      // Crystals differ by some 100 millionths; more than 500 is a fit to noise.
       const slope = mean((ping) => (ping.at - at) * (ping.offset - offset)) / spread;
-      rate = Math.max(-SLEW, Math.min(SLEW, slope));
+      rate = Math.max(-APART, Math.min(APART, slope));
     }
     const left = best.map((ping) => Math.abs(ping.offset - offset - rate * (ping.at - at)));
     this.fit = { at, offset, rate, error: shortest.trip / 2 + Math.max(...left) };
