@@ -100,7 +100,7 @@ fn parts_of(movie: &mut Segmented) -> (Vec<u8>, Vec<Packet>) {
         })
         .collect();
     let start_us = plan.segments()[0].start_us + lead_us;
-    let index = mux::index(1, start_us.unsigned_abs(), &parts).unwrap();
+    let index = mux::index(tracks.len() as u32, start_us.unsigned_abs(), &parts).unwrap();
     let mut file = [muxer.header(Some(plan.duration_us())), index].concat();
     let mut all = Vec::new();
     for (number, part) in parts.iter().enumerate() {

@@ -1,4 +1,5 @@
 // Adding films: a button, a dialog, and what is underway.
+import { account } from "./account.js";
 import { element, path, size } from "./text.js";
 import { Upload, overHttp, progress } from "./upload.js";
 
@@ -23,7 +24,7 @@ addEventListener("beforeunload", (event) => {
 
 /** @param {string} address @param {RequestInit} request */
 async function ask(address, request) {
-  const answer = await fetch(address, request);
+  const answer = account.heard(await fetch(address, request));
   if (!answer.ok) throw new Error((await answer.text()).trim() || `The relay answers ${answer.status}.`);
 }
 
@@ -217,8 +218,8 @@ export class AddFilms extends HTMLElement {
 
   async look() {
     try {
-      const answer = await fetch("/films.json");
-      this.hidden = answer.status === 404;
+      const answer = account.heard(await fetch("/films.json"));
+      this.hidden = !answer.ok;
       if (answer.ok) {
         const { most, films } = await answer.json();
         this.most.textContent = `Up to ${size(most)} each`;

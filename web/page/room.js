@@ -5,6 +5,7 @@ import { RoomPanel } from "./panel.js";
 import { Seat } from "./seat.js";
 import { element } from "./text.js";
 import { RoomStage } from "./together.js";
+import { videoOf } from "./youtube.js";
 
 /** Where it is kept how one comes back: as long as the tab is there.
  * @param {string} code */
@@ -105,7 +106,7 @@ export class RoomPage extends HTMLElement {
 
   /** @param {string} name @returns {Promise<import("./text.js").Info>} */
   async stream(name) {
-    const nothing = { name, title: "", live: false, state: /** @type {const} */ ("idle"), viewers: 0, summary: "", links: [], recording: null };
+    const nothing = { name, title: videoOf(name) ? "A video on YouTube" : "", live: false, state: /** @type {const} */ ("idle"), viewers: 0, summary: "", links: [], recording: null };
     try {
       const streams = await (await fetch("/streams.json")).json();
       return streams.find((/** @type {{ name: string }} */ stream) => stream.name === name) ?? nothing;

@@ -209,6 +209,10 @@ export class RoomStage extends WatchPage {
     };
   }
 
+  canSeek() {
+    return !this.info.live;
+  }
+
   /** Where the room is, or soon is, seconds. */
   target() {
     const { timelines } = this.seat;

@@ -29,9 +29,11 @@ export class Elsewhere extends Error {
  * }} Ask
  */
 
+/** @typedef {"sending" | "broken" | "sent" | "refused" | "ended"} Stage */
+
 /** Events: `change`. */
 export class Upload extends EventTarget {
-  /** @type {"sending" | "broken" | "sent" | "refused" | "ended"} */
+  /** @type {Stage} */
   stage = "sending";
   /** @type {string | undefined} */
   id;
@@ -46,7 +48,7 @@ export class Upload extends EventTarget {
     this.ask = ask;
   }
 
-  /** @param {typeof this.stage} stage @param {string} [why] */
+  /** @param {Stage} stage @param {string} [why] */
   turn(stage, why = "") {
     if (this.stage === "ended") return;
     [this.stage, this.why] = [stage, why];

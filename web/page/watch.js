@@ -188,6 +188,10 @@ export class WatchPage extends HTMLElement {
     };
   }
 
+  canSeek() {
+    return Boolean(this.info.recording);
+  }
+
   /** @param {number} to seconds */
   seek(to) {
     const { start, end } = this.bounds();
@@ -258,7 +262,7 @@ export class WatchPage extends HTMLElement {
     if (player.live && performance.now() - this.measured > 5_000) void this.measure();
     this.controls.show({
       paused: !this.playing, muted: video.muted, volume: video.volume, live: player.live,
-      canSeek: Boolean(this.info.recording) && this.bounds().end > 0, canBeLive: this.info.live,
+      canSeek: this.canSeek() && this.bounds().end > 0, canBeLive: this.info.live,
       at: this.at(), ...this.bounds(), ahead: player.ahead(),
     });
     const now = performance.now();

@@ -150,7 +150,13 @@ impl Feed {
             let mut viewer = Viewer::subscribe(node, name).await?;
             let mut packaging = Packaging::new(form);
             loop {
-                let message = viewer.reader.read().await?;
+                let message = tokio::select! {
+                    message = viewer.reader.read() => message?,
+                    () = tokio::time::sleep_until(packaging.bunch.due), if packaging.bunch.held => {
+                        packaging.bunch.give(self);
+                        continue;
+                    }
+                };
                 packaging.take(self, message)?;
             }
         };
@@ -186,11 +192,41 @@ struct Packaging {
     /// Nothing is given out before a key frame says when time begins.
     started: bool,
     epoch: u64,
+    bunch: Bunch,
+}
+
+/// When viewers are told that there is something: at once while they are few, in bunches when they
+/// are many. Each waking and each write of each of them then has more to carry.
+struct Bunch {
+    /// There is something that they were not told of.
+    held: bool,
+    /// Not before this.
+    due: Instant,
+}
+
+impl Bunch {
+    fn add(&mut self, feed: &Feed, chunk: Chunk) {
+        let viewers = {
+            let mut state = feed.state();
+            state.ring.push(chunk);
+            state.viewers
+        };
+        self.held = true;
+        if viewers < limits::CROWD || Instant::now() >= self.due {
+            self.give(feed);
+        }
+    }
+
+    fn give(&mut self, feed: &Feed) {
+        *self = Self { held: false, due: Instant::now() + limits::BUNCH };
+        feed.changes.send_replace(());
+    }
 }
 
 impl Packaging {
     fn new(form: Form) -> Self {
-        Self { form, description: None, packager: None, started: false, epoch: 0 }
+        let bunch = Bunch { held: false, due: Instant::now() };
+        Self { form, description: None, packager: None, started: false, epoch: 0, bunch }
     }
 
     /// Fails with the reason at the end.
@@ -250,8 +286,7 @@ impl Packaging {
             packager.set_origin(packet.header.pts_us.saturating_sub(FIRST_US));
         }
         if let Some(item) = packager.item(packet).filter(|item| item.pts_us >= 0) {
-            let chunk = Chunk::new(&item);
-            feed.change(|state| state.ring.push(chunk));
+            self.bunch.add(feed, Chunk::new(&item));
         }
     }
 }

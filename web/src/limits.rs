@@ -37,6 +37,10 @@ pub const PLAYLIST: usize = 6;
 pub const SEGMENT_US: i64 = 1_000_000;
 /// A web viewer further behind than this jumps to the newest key frame, microseconds.
 pub const LAG_US: i64 = 2_000_000;
+/// So many web viewers of a live stream get what comes in bunches.
+pub const CROWD: usize = 40;
+/// How long what comes may wait for more of its bunch.
+pub const BUNCH: Duration = Duration::from_millis(50);
 /// A live stream is let go so long after its last web viewer.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// A player that reads playlists comes again within this.

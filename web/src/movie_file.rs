@@ -59,7 +59,8 @@ impl Layout {
         let start_us = start_us.saturating_add(opening.lead_us).max(0).unsigned_abs();
         let mut head = BytesMut::from(&opening.header[..]);
         // Without an index it plays all the same, but is searched through slowly.
-        head.extend_from_slice(&mux::index(1, start_us, &parts).unwrap_or_default());
+        let tracks = u32::try_from(opening.packager.tracks()).unwrap_or(0);
+        head.extend_from_slice(&mux::index(tracks, start_us, &parts).unwrap_or_default());
         let mut starts = vec![head.len() as u64];
         let mut end = head.len() as u64;
         for part in &parts {

@@ -102,6 +102,21 @@ async fn a_recording_is_a_file_that_is_read_from_any_byte() {
     site.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_seeks_begins_near_the_place() {
+    let site = Site::start().await;
+    let tape = Tape::of_movie(&sample(MOVIE));
+    let _source = site.node.add_recording("movie", "A movie", "", tape).unwrap();
+    let url = site.url("/movies/movie.mp4");
+    let show = ["-v", "error", "-read_intervals", "20%+1", "-show_entries", "packet=pts_time"];
+    let said = run("ffprobe", &[&show[..], &["-of", "csv=p=0", &url]].concat()).await;
+    let times = said.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    let first = times.fold(f64::INFINITY, f64::min);
+    // Segments have some two seconds, sound may begin in the one before.
+    assert!((12.0..=20.0).contains(&first), "it begins at {first} s");
+    site.stop().await;
+}
+
 /// Times and key flags of all packets.
 async fn packets(source: &str) -> Vec<String> {
     let show = "packet=stream_index,pts_time,flags";

@@ -21,29 +21,36 @@ const MOST: usize = u16::MAX as usize;
 /// Largest part: its size has 31 bits.
 const LARGEST: u32 = i32::MAX as u32;
 
-/// An index (`sidx`, ISO/IEC 14496-12 §8.16.3) of the parts that follow it at once, the first of
-/// which begins at `start_us` on the clock of track `id`, counted from 1. `None` where there are more
-/// parts than an index can name, or larger ones.
+/// An index (`sidx`, ISO/IEC 14496-12 §8.16.3) for each of so many tracks, of the parts that follow them
+/// at once, the first of which begins at `start_us` on the clock of the tracks. `None` where there are
+/// more parts than an index can name, or larger ones.
+///
+/// Each track has its own, though they say the same: ffmpeg's demuxer looks for sound in the index of
+/// the sound, and reads all from the beginning where there is none.
 #[must_use]
-pub fn index(id: u32, start_us: u64, parts: &[Part]) -> Option<Bytes> {
+pub fn index(tracks: u32, start_us: u64, parts: &[Part]) -> Option<Bytes> {
     if parts.len() > MOST || parts.iter().any(|part| part.bytes > LARGEST) {
         return None;
     }
-    let mut out = Vec::with_capacity(40 + 12 * parts.len());
-    put_full(&mut out, b"sidx", 1, 0, |out| {
-        put_u32(out, id);
-        put_u32(out, 1_000_000); // ticks a second
-        put_u64(out, start_us);
-        put_u64(out, 0); // the first part follows at once
-        put_u16(out, 0);
-        put_u16(out, u16::try_from(parts.len()).unwrap_or(0));
-        for part in parts {
-            put_u32(out, part.bytes);
-            put_u32(out, part.duration_us);
-            // Starts with a key frame, of type 1; at no distance.
-            put_u32(out, if part.key { 0x9000_0000 } else { 0 });
-        }
-    });
+    let bytes = 40 + 12 * parts.len();
+    let mut out = Vec::with_capacity(bytes * tracks as usize);
+    for id in 1..=tracks {
+        put_full(&mut out, b"sidx", 1, 0, |out| {
+            put_u32(out, id);
+            put_u32(out, 1_000_000); // ticks a second
+            put_u64(out, start_us);
+            // The first part stands behind the other indices.
+            put_u64(out, u64::from(tracks - id) * bytes as u64);
+            put_u16(out, 0);
+            put_u16(out, u16::try_from(parts.len()).unwrap_or(0));
+            for part in parts {
+                put_u32(out, part.bytes);
+                put_u32(out, part.duration_us);
+                // Starts with a key frame, of type 1; at no distance.
+                put_u32(out, if part.key { 0x9000_0000 } else { 0 });
+            }
+        });
+    }
     Some(out.into())
 }
 

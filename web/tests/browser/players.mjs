@@ -15,6 +15,8 @@ const HLS = readFileSync(require.resolve("hls.js/dist/hls.min.js"), "utf8");
 const run = promisify(execFile);
 /** A player that takes longer hangs. */
 const PATIENCE = 120_000;
+/** VLC counts the time it takes to open, too, seconds. */
+const OPENING = 6;
 /** Of each, seconds. */
 const LENGTH = 5;
 
@@ -61,7 +63,7 @@ const file = (ending) => join(made, `${(count += 1)}.${ending}`);
 const players = {
   async vlc(url, from) {
     const to = file("ts");
-    const flags = ["-I", "dummy", "--no-one-instance", "--run-time", String(LENGTH), "--start-time", String(from),
+    const flags = ["-I", "dummy", "--no-one-instance", "--run-time", String(LENGTH + OPENING), "--start-time", String(from),
       "--network-caching", "300", "--sout", `#transcode{vcodec=mp2v,vb=2000,acodec=mpga,ab=128}:std{access=file,mux=ts,dst=${to}}`];
     await call(...unprivileged, "cvlc", ...flags, url, "vlc://quit");
     return await counted(to);
@@ -73,10 +75,17 @@ const players = {
     return await counted(to);
   },
   async ffplay(url, from) {
-    const { stderr } = await call("ffplay", "-hide_banner", "-loglevel", "info", "-stats", "-autoexit", "-ss", String(from), "-t", String(LENGTH), url);
-    // "   4.98 A-V:  0.001 fd=   0 aq=   12KB vq=   40KB": the clock, and what waits.
-    const shown = [...stderr.matchAll(/[\r\n]?\s*([\d.]+) (A-V|M-V|M-A):/g)].map((found) => Number(found[1]));
+    // Asked for the very beginning it seeks, too; of what is live it does not find the end.
+    const seek = from ? ["-ss", String(from)] : [];
+    const flags = ["-hide_banner", "-loglevel", "info", "-stats", "-autoexit", ...seek, "-t", String(LENGTH), url];
+    const { stderr } = await call("timeout", String(LENGTH + OPENING), "ffplay", ...flags).catch((error) => {
+      if (error.code === 124) return error;
+      throw error;
+    });
+    // "   4.98 A-V:  0.001 fd=   0 aq=   12KB vq=   40KB": the clock, and how far picture and sound are apart.
+    const shown = [...stderr.matchAll(/([\d.]+) A-V: +-?\d/g)].map((found) => Number(found[1]));
     const played = Math.max(0, ...shown) - Math.min(...shown);
+    assert.ok(played < 2 * LENGTH + OPENING && shown[0] > from - LENGTH, `it began at ${shown[0]} s`);
     const kinds = (kind) => (new RegExp(`Stream #.*${kind}:`).test(stderr) ? 1 : 0);
     // It says no numbers: as long as its clock went, both were there.
     return { pictures: kinds("Video") * played * 30, sounds: kinds("Audio") * played * 38 };
@@ -167,9 +176,11 @@ players["chromium, picture"] = async (url) => {
 const LIVE = { pictures: 25 * LENGTH * 0.8, sounds: 20 * LENGTH };
 const [endless, segments, jpegs] = ["mp4", "m3u8", "mjpeg"].map((kind) => `/streams/pattern.${kind}`);
 const [movie, list] = ["mp4", "m3u8"].map((kind) => `/movies/${MOVIE}.${kind}`);
+// ffmpeg 5's reader of playlists, mpv's too, gets nothing after a seek in segments of fragmented MP4, its own
+// ones included: there it is played from the start.
 const PLAYS = [
   ["vlc", endless, 0, LIVE], ["vlc", segments, 0, LIVE], ["vlc", jpegs, 0, { pictures: 20, sounds: 0 }], ["vlc", movie, 0, LIVE], ["vlc", movie, 20, LIVE], ["vlc", list, 0, LIVE],
-  ["mpv", endless, 0, LIVE], ["mpv", segments, 0, LIVE], ["mpv", jpegs, 0, { pictures: 20, sounds: 0 }], ["mpv", movie, 20, LIVE], ["mpv", list, 10, LIVE],
+  ["mpv", endless, 0, LIVE], ["mpv", segments, 0, LIVE], ["mpv", jpegs, 0, { pictures: 20, sounds: 0 }], ["mpv", movie, 20, LIVE], ["mpv", list, 0, LIVE],
   ["ffplay", endless, 0, LIVE], ["ffplay", segments, 0, LIVE], ["ffplay", movie, 20, LIVE], ["ffplay", list, 0, LIVE],
   ["chromium", endless, 0, LIVE], ["chromium", movie, 20, LIVE], ["chromium, picture", jpegs, 0, { pictures: 20, sounds: 0 }],
   ["hls.js", segments, 0, LIVE], ["hls.js", list, 10, LIVE],
@@ -185,7 +196,7 @@ try {
       console.log(`ok: ${what}: ${Math.round(got.pictures)} pictures`);
     } catch (error) {
       failed += 1;
-      console.log(`FAILED: ${what}\n${error.stack}\n${String(error.stderr ?? "").slice(-2000)}`);
+      console.log(`FAILED: ${what}\n${error.message.slice(0, 500)}\n${String(error.stderr ?? "").slice(-500)}`);
     }
   }
 } finally {

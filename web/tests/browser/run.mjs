@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
 import { accounts } from "./accounts.mjs";
+import { films } from "./films.mjs";
 import { roomTests } from "./rooms.mjs";
 import { youtubeTests } from "./youtube.mjs";
 
@@ -392,6 +393,10 @@ const tests = {
 
   async "people register, log in and out, change their password and go"() {
     await accounts({ start, stop, freePort, open, until, shot, pictures, inspect, origins });
+  },
+
+  async "people add films over a connection that breaks, and what they added is theirs"() {
+    await films({ start, stop, freePort, open, until, shot, pictures, inspect });
   },
 
   async "a relay that comes back is watched on"() {

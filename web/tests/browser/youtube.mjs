@@ -81,7 +81,8 @@ export function youtubeTests({ open, until, shot }) {
       for (const one of [ana, ben]) await when(one, ({ state, at }) => state === 1 && at > 0.5);
       assert.match(await ana.frames()[1].evaluate(() => location.href), /\/embed\/a-b_c1234Z9\?enablejsapi=1/);
 
-      await ben.evaluate(() => document.querySelector("room-stage").seek(300));
+      const bar = ben.getByRole("slider", { name: "Position" });
+      await bar.fill("300");
       for (const one of [ana, ben]) await when(one, ({ state, at }) => state === 1 && at > 299.5 && at < 330);
       const [first, second] = await Promise.all([player(ana), player(ben)]);
       assert.ok(Math.abs(first.at - second.at) < 1, `${first.at} and ${second.at}`);

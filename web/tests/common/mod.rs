@@ -100,7 +100,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn parse(all: &[u8]) -> Self {
+    pub(crate) fn parse(all: &[u8]) -> Self {
         let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
         let head = String::from_utf8_lossy(&all[..end]).to_lowercase();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
