@@ -65,11 +65,16 @@ class AccountMenu extends HTMLElement {
 
   connectedCallback() {
     this.replaceChildren(this.button, this.dialog);
+    // Its keys are not the player's.
+    this.dialog.addEventListener("keydown", (event) => event.stopPropagation());
     // A click beside it closes it.
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close();
     });
-    this.dialog.addEventListener("close", () => this.dialog.replaceChildren());
+    this.dialog.addEventListener("close", () => {
+      // It may be open again already.
+      if (!this.dialog.open) this.dialog.replaceChildren();
+    });
     account.addEventListener("changed", () => this.show());
     this.show();
   }

@@ -117,7 +117,9 @@ async fn accounts_are_kept_in_postgresql() {
     tokio::time::timeout(std::time::Duration::from_secs(60), ready).await.expect("it starts");
     // Two relays that share them.
     let (one, two) = tokio::join!(database::open(&place), database::open(&place));
-    (one.expect("opened").close().await, two.expect("opened").close().await);
+    for pool in [one, two] {
+        pool.expect("opened").close().await;
+    }
     exercise(&place).await;
     drop(server);
     let gone = database::open(&place).await.err().map(|error| error.to_string());
