@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -29,6 +30,8 @@ fn run(args: cache_server::cli::Args) -> anyhow::Result<()> {
         return Ok(cache_server::chores::run(chore)?);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(cache_server::relay::run(args))?;
-    Ok(())
+    let result = runtime.block_on(cache_server::relay::run(args));
+    // What still reads a movie holds nothing that anybody would miss.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    Ok(result?)
 }

@@ -100,7 +100,8 @@ fn parts_of(movie: &mut Segmented) -> (Vec<u8>, Vec<Packet>) {
         })
         .collect();
     let start_us = plan.segments()[0].start_us + lead_us;
-    let index = mux::index(tracks.len() as u32, start_us.unsigned_abs(), &parts).unwrap();
+    let timescales: Vec<u32> = tracks.iter().map(mux::timescale).collect();
+    let index = mux::index(&timescales, start_us.unsigned_abs(), &parts).unwrap();
     let mut file = [muxer.header(Some(plan.duration_us())), index].concat();
     let mut all = Vec::new();
     for (number, part) in parts.iter().enumerate() {
@@ -189,8 +190,8 @@ fn browsers_are_told_what_is_in_it() {
 #[test]
 fn an_index_of_more_than_it_can_name_is_none() {
     let part = Part { bytes: 100, duration_us: 1, key: true };
-    assert!(mux::index(1, 0, &vec![part; 65_535]).is_some());
-    assert!(mux::index(1, 0, &vec![part; 65_536]).is_none());
-    assert!(mux::index(1, 0, &[Part { bytes: u32::MAX, ..part }]).is_none());
+    assert!(mux::index(&[1_000_000], 0, &vec![part; 65_535]).is_some());
+    assert!(mux::index(&[1_000_000], 0, &vec![part; 65_536]).is_none());
+    assert!(mux::index(&[1_000_000], 0, &[Part { bytes: u32::MAX, ..part }]).is_none());
     assert!(limits::SEGMENT < i32::MAX as usize, "every segment is small enough");
 }

@@ -116,8 +116,8 @@ export function readable(code) {
 /** What is typed as a code, or a whole link with one in it; undefined if it is none.
  * @param {string} text */
 export function codeIn(text) {
-  const link = /[?&]room=([^&#]*)/.exec(text);
-  const code = (link ? decodeURIComponent(link[1]) : text).replace(/[\s-]/g, "").toUpperCase();
+  const link = new URLSearchParams(/\?([^#]*)/.exec(text)?.[1]).get("room");
+  const code = (link ?? text).replace(/[\s-]/g, "").toUpperCase();
   return /^[2-9A-HJKMNP-TV-Z]{10}$/.test(code) ? code : undefined;
 }
 

@@ -38,6 +38,8 @@ export class RoomPanel extends HTMLElement {
   copy = element("p", { className: "quiet", role: "status" });
   own = element("input", { type: "file", accept: "video/*,audio/*,.mkv", "aria-label": "Play a file of your own" });
   kept = "";
+  /** Open until somebody has come. @type {HTMLDetailsElement | undefined} */
+  inviting = undefined;
   /** Lines that are shown and could not be read. @type {Map<import("./lines.js").Line, HTMLElement>} */
   closed = new Map();
 
@@ -80,7 +82,8 @@ export class RoomPanel extends HTMLElement {
     const hint = alone ? "This address leads here from this machine alone; others open this page by the relay's." : "";
     details.append(...(hint ? [element("p", { className: "quiet" }, hint)] : []), code);
     // Who is alone wants others.
-    details.open = this.seat.members.length < 2;
+    details.open = true;
+    this.inviting = details;
     return details;
   }
 
@@ -173,6 +176,11 @@ export class RoomPanel extends HTMLElement {
     const news = JSON.stringify([seat.host, host, seat.here, seat.knocks, seat.members.map(({ report, ...rest }) => rest)]);
     if (news !== this.kept) {
       this.kept = news;
+      // Once: who opens it again keeps it.
+      if (this.inviting && seat.members.length > 1) {
+        this.inviting.open = false;
+        this.inviting = undefined;
+      }
       this.members.replaceChildren(...seat.members.map((member) => this.member(member, host)));
       this.knocks.replaceChildren(...(host ? seat.knocks : []).map((knock) => this.knock(knock)));
       this.deeds.replaceChildren(...this.mine(host));

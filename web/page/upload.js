@@ -119,15 +119,26 @@ function refusal(status, text) {
   return passes ? new Error(sentence) : new Refused(sentence);
 }
 
+/** The last upload that was begun. @type {Promise<unknown>} */
+let begun = Promise.resolve();
+
+/** @param {File} file @returns {Promise<{ id: string, offset: number }>} */
+async function begin(file) {
+  const body = JSON.stringify({ name: file.name, size: file.size, mark: String(file.lastModified) });
+  const answer = await fetch("/films", { method: "POST", headers: { "content-type": "application/json" }, body });
+  if (answer.ok) return answer.json();
+  // Places become free.
+  throw answer.status === 503 ? new Refused((await answer.text()).trim()) : refusal(answer.status, await answer.text());
+}
+
 /** Asks the relay that the page is of.
  * @type {Ask} */
 export const overHttp = {
-  async begin(file) {
-    const body = JSON.stringify({ name: file.name, size: file.size, mark: String(file.lastModified) });
-    const answer = await fetch("/films", { method: "POST", headers: { "content-type": "application/json" }, body });
-    if (answer.ok) return answer.json();
-    // Places become free.
-    throw answer.status === 503 ? new Refused((await answer.text()).trim()) : refusal(answer.status, await answer.text());
+  begin(file) {
+    // One after another: the first answer says who we are, and the others are ours then.
+    const mine = begun.then(() => begin(file));
+    begun = mine.catch(() => {});
+    return mine;
   },
 
   async offset(id) {

@@ -148,7 +148,7 @@ export class WatchPage extends HTMLElement {
   /** @returns {import("./controls.js").Deeds} */
   deeds() {
     return {
-      toggle: () => (this.playing ? this.stop() : void this.start()),
+      toggle: () => (this.playing && !this.video.ended ? this.stop() : void this.start()),
       skip: (by) => this.seek(this.at() + by),
       seek: (to) => this.seek(to),
       toLive: () => {
@@ -261,7 +261,7 @@ export class WatchPage extends HTMLElement {
     const { player, video } = this;
     if (player.live && performance.now() - this.measured > 5_000) void this.measure();
     this.controls.show({
-      paused: !this.playing, muted: video.muted, volume: video.volume, live: player.live,
+      paused: !this.playing || video.ended, muted: video.muted, volume: video.volume, live: player.live,
       canSeek: this.canSeek() && this.bounds().end > 0, canBeLive: this.info.live,
       at: this.at(), ...this.bounds(), ahead: player.ahead(),
     });

@@ -10,6 +10,8 @@ const [ENDED, PLAYING, BUFFERING] = [0, 1, 3];
 const GOES = 2_000;
 /** It is told that it is listened to until it answers, milliseconds. */
 const CALL = 250;
+/** Then it is said that it does not, milliseconds. */
+const PATIENCE = 10_000;
 /** It plays at multiples of this speed. */
 const SPEEDS = 0.25;
 
@@ -114,6 +116,9 @@ export class YoutubePlayer extends EventTarget {
       referrerPolicy: "strict-origin-when-cross-origin" });
     this.place.replaceChildren(this.frame);
     this.calling = setInterval(() => this.post({ event: "listening", id: 1, channel: "widget" }), CALL);
+    this.patience = setTimeout(() => {
+      this.dispatchEvent(new CustomEvent("state", { detail: "YouTube does not answer; is there a way to the Internet?" }));
+    }, PATIENCE);
   }
 
   /** @param {object} words */
@@ -140,6 +145,7 @@ export class YoutubePlayer extends EventTarget {
       return;
     }
     clearInterval(this.calling);
+    clearTimeout(this.patience);
     if (!word?.info || typeof word.info !== "object") return;
     this.known.heard(word.info, performance.now());
     if (!this.facts && this.known.duration > 0) {
@@ -197,6 +203,7 @@ export class YoutubePlayer extends EventTarget {
 
   close() {
     clearInterval(this.calling);
+    clearTimeout(this.patience);
     removeEventListener("message", this.onmessage);
     this.video.removeEventListener("volumechange", this.onvolume);
     this.place.remove();

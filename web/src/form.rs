@@ -140,9 +140,9 @@ impl Packager {
         if self.tracks.is_empty() { String::new() } else { mux::mime(&self.tracks) }
     }
 
-    /// How many tracks the MP4 has.
-    pub(crate) fn tracks(&self) -> usize {
-        self.tracks.len()
+    /// Ticks a second of each track that the MP4 has.
+    pub(crate) fn timescales(&self) -> Vec<u32> {
+        self.tracks.iter().map(mux::timescale).collect()
     }
 
     /// Whether the sound is made anew.

@@ -36,7 +36,7 @@ impl Layout {
     async fn of(movie: &Movie) -> Result<(Self, Arc<Index>), Error> {
         let opening = movie.opening(FILE).await?;
         let index = opening.index;
-        let beside = mux::OVERHEAD + opening.packager.tracks() * mux::TRACK_OVERHEAD + 8;
+        let beside = mux::OVERHEAD + opening.packager.timescales().len() * mux::TRACK_OVERHEAD + 8;
         let converted = |duration_us: u32| match opening.packager.converts() {
             true => (duration_us / OPUS_US + 3).saturating_mul(OPUS_BYTES),
             false => 0,
@@ -59,8 +59,8 @@ impl Layout {
         let start_us = start_us.saturating_add(opening.lead_us).max(0).unsigned_abs();
         let mut head = BytesMut::from(&opening.header[..]);
         // Without an index it plays all the same, but is searched through slowly.
-        let tracks = u32::try_from(opening.packager.tracks()).unwrap_or(0);
-        head.extend_from_slice(&mux::index(tracks, start_us, &parts).unwrap_or_default());
+        let timescales = opening.packager.timescales();
+        head.extend_from_slice(&mux::index(&timescales, start_us, &parts).unwrap_or_default());
         let mut starts = vec![head.len() as u64];
         let mut end = head.len() as u64;
         for part in &parts {

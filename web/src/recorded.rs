@@ -176,11 +176,16 @@ impl Movie {
         self.made(What::Thumbnail, number, async {
             let index = self.index()?;
             let busy = |_| Error::Unavailable("too many pictures are asked for".to_owned());
-            let _place = self.places.acquire().await.map_err(busy)?;
+            let place = self.places.clone().acquire_owned().await.map_err(busy)?;
             let packets = self.packets(number).await?;
             let none = || Error::Missing(format!("there is no picture in segment {number}"));
-            let made = self.blocking(move || thumbnail(&index.description, &packets)).await?;
-            made.ok_or_else(none)
+            // Who goes meanwhile does not end it: its place is free when it is done.
+            let make = move || {
+                let made = thumbnail(&index.description, &packets);
+                drop(place);
+                made
+            };
+            self.blocking(make).await?.ok_or_else(none)
         })
         .await
     }

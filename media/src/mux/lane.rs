@@ -1,8 +1,8 @@
 //! One track's packets on their way into a fragment.
 
 use bytes::Bytes;
-use proto::Packet;
 use proto::stream::Media;
+use proto::{Packet, Track};
 
 use super::Muxed;
 use super::boxes::{put_full, put_u32, put_u64};
@@ -38,16 +38,21 @@ pub(super) struct Sample {
     pub(super) payload: Bytes,
 }
 
+/// Ticks a second of a track.
+#[must_use]
+pub fn timescale(track: &Track) -> u32 {
+    match &track.media {
+        // Microseconds keep the packets' times as they are.
+        Media::Video(_) => 1_000_000,
+        Media::Audio(audio) => audio.sample_rate.max(1),
+    }
+}
+
 impl Lane {
     pub(super) fn new(muxed: &Muxed) -> Self {
-        let timescale = match &muxed.track.media {
-            // Microseconds keep the packets' times as they are.
-            Media::Video(_) => 1_000_000,
-            Media::Audio(audio) => audio.sample_rate.max(1),
-        };
         Self {
             index: muxed.index,
-            timescale,
+            timescale: timescale(&muxed.track),
             lead_us: muxed.lead_us,
             next_dts: 0,
             distance: 0,

@@ -25,6 +25,7 @@ use proto::{Packet, Track, limits};
 use boxes::{put_box, put_full, put_u32};
 use header::TrackTimes;
 use lane::Lane;
+pub use lane::timescale;
 pub use mime::mime;
 pub use seek::{Part, index, padding};
 
