@@ -55,7 +55,8 @@ export function positionOf(timeline, now) {
 
 /**
  * What is to be shown when, on the page's clock, seconds of media.
- * @typedef {{ goes: boolean, anchor: number, position: number, rate: number }} Course
+ * `live`: there is nothing ahead of it to be fetched.
+ * @typedef {{ goes: boolean, anchor: number, position: number, rate: number, live?: boolean }} Course
  */
 
 /** What is obeyed: what holds, or what comes and begins to play, so that it is ready.
@@ -81,7 +82,7 @@ export function courseOf(timelines, now, offset, start = 0) {
  * @param {number} delay milliseconds @param {number} captured of media time 0, of the relay's clock
  * @param {number} offset relay's minus page's @returns {Course} */
 export function liveCourse(delay, captured, offset) {
-  return { goes: true, anchor: captured + delay - offset, position: 0, rate: 1 };
+  return { goes: true, anchor: captured + delay - offset, position: 0, rate: 1, live: true };
 }
 
 /** @param {Course} course @param {number} at of the page's clock */
@@ -151,6 +152,8 @@ const NEAR = 0.3;
 const STARTUP = 60;
 /** So long ahead of what is wanted it waits for its moment: at first and at most, milliseconds. */
 const LEAD = { first: 400, most: 4_000 };
+/** What of a live stream is not ready so long after its moment has to be looked for elsewhere, milliseconds. */
+const GIVE_UP = 1_000;
 
 /**
  * What a player is seen to do. `ready`: it has what it takes to play on from where it is.
@@ -167,6 +170,8 @@ export class Follower {
     /** Where it was put to stand. @type {number | undefined} */
     this.put = undefined;
     this.lead = LEAD.first;
+    /** Moments at which it did not play as it should have. */
+    this.missed = 0;
     this.startup = STARTUP;
     this.head = new Playhead();
     /** What it says is believed from this moment on. */
@@ -227,10 +232,10 @@ export class Follower {
     }
     const due = timeOf(course, this.cue.position) - this.startup;
     // The room has gone elsewhere meanwhile.
-    if (due - now > LEAD.most + 1_000) return this.missCue(deed);
+    if (due - now > LEAD.most + 1_000) return this.missCue(deed, course.live);
     if (seen.seeking || !seen.ready) return this.hopeForCue(now, course, due, deed);
     if (now < due) return { ...deed, wake: Math.min(50, due - now) };
-    if (now - due > JUMP * 1000) return this.missCue(deed);
+    if (now - due > JUMP * 1000) return this.missCue(deed, course.live);
     this.cue = undefined;
     this.lead = Math.max(LEAD.first, this.lead * 0.8);
     this.begin(now);
@@ -241,15 +246,18 @@ export class Follower {
   /** Not ready: another place may come sooner.
    * @param {number} now @param {Course} course @param {number} due @param {Deed} deed @returns {Deed} */
   hopeForCue(now, course, due, deed) {
+    if (course.live && now - due > GIVE_UP) return this.missCue(deed, true);
     // It stands where it was put; the room waits for it, or it catches up once it has what it needs.
     this.late = Math.max(0, (now - due) / 1000) * course.rate;
     return deed;
   }
 
-  /** @param {Deed} deed @returns {Deed} */
-  missCue(deed) {
+  /** It came too late. Of a live stream there is nothing to be had further ahead: it needs more delay.
+   * @param {Deed} deed @param {boolean} [live] @returns {Deed} */
+  missCue(deed, live = false) {
     this.cue = undefined;
-    this.lead = Math.min(LEAD.most, this.lead * 2);
+    this.missed += 1;
+    if (!live) this.lead = Math.min(LEAD.most, this.lead * 2);
     return { ...deed, wake: 0 };
   }
 

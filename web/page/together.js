@@ -31,6 +31,8 @@ export class RoomStage extends WatchPage {
   sought = undefined;
   asked = 0;
   ready = false;
+  /** Of what the follower missed, what is known here. */
+  missed = 0;
   /** It is watched since then. */
   since = Number.POSITIVE_INFINITY;
 
@@ -93,6 +95,7 @@ export class RoomStage extends WatchPage {
 
   described() {
     this.follower = new Follower();
+    this.missed = 0;
     this.since = performance.now();
     if (this.player.pictures) this.player.pictures.onpicture = (at) => this.shown(at);
   }
@@ -142,6 +145,8 @@ export class RoomStage extends WatchPage {
     if (!screen || !course) return 50;
     const seen = screen.seen();
     const deed = this.follower.step(now, course, seen);
+    if (this.follower.missed > this.missed) this.needs.stalled(now);
+    this.missed = this.follower.missed;
     screen.rate(deed.rate, deed.pitch ?? true);
     if (deed.play === false) screen.pause();
     if (deed.seek !== undefined) screen.seek(deed.seek);

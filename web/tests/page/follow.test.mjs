@@ -194,6 +194,23 @@ test("a live stream is shown so long after its capture", () => {
   assert.equal(shownAt(course, 12_500), 2);
 });
 
+test("a live stream that cannot be begun in time needs more delay, and is begun once it has it", () => {
+  const [follower, needs, player] = [new Follower(), new Needs(), new Player({ seek: 900 })];
+  let delay = 300;
+  for (let now = 10_000; now < 70_000; now += 25) {
+    player.advance(now);
+    const { missed } = follower;
+    player.obey(follower.step(now, liveCourse(delay, 0, 0), player.seen()));
+    needs.arrived(now, 50);
+    if (follower.missed > missed) needs.stalled(now);
+    // A player that decodes slowly has less of it to do the more there is between.
+    player.seekTime = Math.max(100, 1_200 - needs.all());
+    delay = Math.max(delay, needs.all());
+  }
+  assert.ok(!player.paused && Math.abs(follower.late) < 0.01, `${follower.late} s late`);
+  assert.ok(delay >= 400 && delay < 3_100, `${delay} ms`);
+});
+
 test("what a live stream needs is its slowest arrival and something to spare", () => {
   const needs = new Needs();
   assert.equal(needs.all(), 0);
