@@ -116,6 +116,35 @@ async fn passwords_cannot_be_guessed_and_names_not_be_found_out() {
     site.stop().await;
 }
 
+/// Who does not wait for the answer guesses no more than others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_has_guessed() {
+    let (site, _folder) = site(Policy::Optional).await;
+    let mut ana = Person::nobody(&site);
+    ana.says("register", json!({"name": "Ana", "password": "correct horse"})).await;
+    let guess = json!({"name": "Ana", "password": "wrong horse"}).to_string();
+    let head = format!(
+        "POST /account/log-in HTTP/1.1\r\nHost: a\r\n{JSON}\r\nContent-Length: {}\r\n\r\n",
+        guess.len()
+    );
+    let shut = async {
+        loop {
+            let mut socket = TcpStream::connect(site.address).await.unwrap();
+            socket.write_all(format!("{head}{guess}").as_bytes()).await.unwrap();
+            // What is answered in between gives it the time to be taken up; one that was not is no guess.
+            site.get("/account.json").await;
+            drop(socket);
+            // The right password is no guess either.
+            let status = Person::nobody(&site).logs_in("Ana", "correct horse").await.status;
+            if status != 200 {
+                break status;
+            }
+        }
+    };
+    assert_eq!(within(shut).await, 429);
+    site.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_cannot_guess_either() {
     let (site, _folder) = site(Policy::Required).await;

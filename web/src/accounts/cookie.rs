@@ -5,9 +5,31 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::limits;
 
-/// The cookie's name; over HTTPS one that pages of neighbouring names cannot set (RFC 6265bis §4.1.3.2).
-const NAME: &str = "session";
-const SECURE_NAME: &str = "__Host-session";
+/// The cookie's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    /// Over HTTPS one that pages of neighbouring names cannot set (RFC 6265bis §4.1.3.2).
+    Secure,
+    Plain,
+}
+
+impl Name {
+    const ALL: [Self; 2] = [Self::Secure, Self::Plain];
+
+    /// For the page that asks. One that came over HTTPS (through a proxy) says so by its `Origin`, which
+    /// browsers send with what changes something: such a cookie never goes over anything else.
+    pub(super) fn of_page(asked: &HeaderMap) -> Self {
+        let origin = asked.get(header::ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
+        if origin.starts_with(b"https:") { Self::Secure } else { Self::Plain }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Secure => "__Host-session",
+            Self::Plain => "session",
+        }
+    }
+}
 
 /// What the browser has.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,32 +49,27 @@ impl Token {
         TokenHash(blake3::hash(self.0.as_bytes()).to_hex().to_string())
     }
 
-    /// What a request shows.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    /// What a request shows, and under which name; what nobody else can set counts first.
+    pub(super) fn of(headers: &HeaderMap) -> Option<(Name, Self)> {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let cookies =
             lines.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
-        let mut found: Vec<(&str, &str)> =
-            cookies.filter(|(name, token)| is_ours(name) && is_token(token)).collect();
-        found.sort_by_key(|(name, _)| *name != SECURE_NAME);
-        found.first().map(|(_, token)| Self((*token).to_owned()))
+        let found = cookies.filter(|(_, token)| is_token(token)).filter_map(|(text, token)| {
+            Some((Name::ALL.into_iter().find(|name| name.text() == text)?, token))
+        });
+        let (name, token) = found.min_by_key(|(name, _)| *name)?;
+        Some((name, Self(token.to_owned())))
     }
-}
-
-fn is_ours(name: &str) -> bool {
-    [NAME, SECURE_NAME].contains(&name)
 }
 
 fn is_token(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Sets or, without a token, removes it. A page that came over HTTPS (through a proxy) says so by its
-/// `Origin`: such a cookie never goes over anything else.
-pub(super) fn set(token: Option<&Token>, asked: &HeaderMap) -> Option<HeaderValue> {
-    let is_secure =
-        asked.get(header::ORIGIN).is_some_and(|it| it.as_bytes().starts_with(b"https:"));
-    let (name, secure) = if is_secure { (SECURE_NAME, "; Secure") } else { (NAME, "") };
+/// Sets or, without a token, removes it.
+pub(super) fn set(name: Name, token: Option<&Token>) -> Option<HeaderValue> {
+    let secure = if name == Name::Secure { "; Secure" } else { "" };
+    let name = name.text();
     let (token, age) = match token {
         Some(Token(token)) => (token.as_str(), limits::SESSION.as_secs()),
         None => ("", 0),
@@ -73,11 +90,15 @@ mod tests {
     #[test]
     fn what_is_set_is_found_again_among_others() {
         let token = Token::random();
-        let of = |line: String| Token::of(&headers(header::COOKIE, &line)).map(|token| token.0);
-        assert_eq!(of(format!("a=b; session={}; c=d", token.0)), Some(token.0.clone()));
+        let of = |line: String| {
+            Token::of(&headers(header::COOKIE, &line)).map(|(name, token)| (name, token.0))
+        };
+        let plain = Some((Name::Plain, token.0.clone()));
+        assert_eq!(of(format!("a=b; session={}; c=d", token.0)), plain);
         let other = Token::random();
         let both = format!("session={}; __Host-session={}", other.0, token.0);
-        assert_eq!(of(both), Some(token.0.clone()), "what nobody else can set counts");
+        let secure = Some((Name::Secure, token.0.clone()));
+        assert_eq!(of(both), secure, "what nobody else can set counts");
         for bad in ["", "session=", "session=xyz", "Session=a", "xsession=", ";;;==;"] {
             assert_eq!(of(bad.to_owned()), None, "{bad}");
         }
@@ -89,8 +110,9 @@ mod tests {
     #[test]
     fn scripts_and_other_sites_do_not_get_it() {
         let of = |origin: &str| {
-            let set = set(Some(&Token::random()), &headers(header::ORIGIN, origin));
-            set.expect("a cookie").to_str().expect("text").to_owned()
+            let name = Name::of_page(&headers(header::ORIGIN, origin));
+            let set = set(name, Some(&Token::random())).expect("a cookie");
+            set.to_str().expect("text").to_owned()
         };
         let plain = of("http://relay:8080");
         assert!(plain.starts_with("session=") && !plain.contains("Secure"), "{plain}");

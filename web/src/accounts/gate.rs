@@ -29,16 +29,11 @@ pub(crate) async fn gate(State(shared): State<Shared>, request: Request, next: N
         return next.run(Request::from_parts(parts, body)).await;
     };
     let closed = accounts.policy() == Policy::Required && !is_open(parts.uri.path());
-    let (visitor, renewed) = match accounts.who(&parts).await {
+    let (visitor, renewed) = match accounts.let_in(&parts, closed).await {
         Ok(known) => known,
-        Err(Error::Refused(_)) if closed => return log_in_first(&parts.headers),
-        Err(error) if closed => return error.into_response(),
-        // What everybody may have, one gets with a wrong password and without a database, too.
-        Err(_) => <(Visitor, Option<HeaderValue>)>::default(),
+        Err(Error::LogIn) => return log_in_first(&parts.headers),
+        Err(error) => return error.into_response(),
     };
-    if closed && visitor.id().is_none() {
-        return log_in_first(&parts.headers);
-    }
     parts.extensions.insert(visitor.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(cookie) = renewed {
@@ -57,6 +52,13 @@ fn changes_something(method: &Method) -> bool {
 fn is_open(path: &str) -> bool {
     ["/", "/account.json"].contains(&path)
         || ["/page/", "/account/"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// Whether a browser that was logged in asks for what is not the same for everybody.
+fn is_somebodys(asked: &Parts) -> bool {
+    let path = asked.uri.path();
+    let is_page = path == "/" || path.starts_with("/page/");
+    Token::of(&asked.headers).is_some() && !is_page && !is_for_programs(asked)
 }
 
 /// Where programs may give name and password with each request.
@@ -95,16 +97,35 @@ pub(super) fn address(extensions: &Extensions) -> IpAddr {
 }
 
 impl Accounts {
+    /// As [`Self::who`]; nobody for what is everybody's, where it cannot be told.
+    async fn let_in(
+        &self,
+        asked: &Parts,
+        closed: bool,
+    ) -> Result<(Visitor, Option<HeaderValue>), Error> {
+        let (visitor, renewed) = match self.who(asked).await {
+            Ok(known) => known,
+            Err(Error::Refused(_)) if closed => return Err(Error::LogIn),
+            Err(error) if closed => return Err(error),
+            // Who cannot be looked up now is not nobody: what they make would be nobody's for good.
+            Err(error @ Error::Unavailable(_)) if is_somebodys(asked) => return Err(error),
+            // What everybody may have, one gets with a wrong password and without a database, too.
+            Err(_) => Default::default(),
+        };
+        if closed && visitor.id().is_none() { Err(Error::LogIn) } else { Ok((visitor, renewed)) }
+    }
+
     /// Who asks; and the cookie again, where it is to last longer.
     async fn who(&self, asked: &Parts) -> Result<(Visitor, Option<HeaderValue>), Error> {
         let headers = &asked.headers;
-        if let Some(token) = Token::of(headers) {
+        if let Some((name, token)) = Token::of(headers) {
             let now_s = now_s();
             if let Some(session) = self.0.store.session(&token.hash(), now_s).await? {
                 let is_due = now_s - session.used_s >= limits::SESSION_TOUCH_S;
                 let renewed = if is_due {
                     self.0.store.touch(&token.hash(), now_s).await?;
-                    cookie::set(Some(&token), headers)
+                    // Under the name it has: browsers say no `Origin` with most of what they ask.
+                    cookie::set(name, Some(&token))
                 } else {
                     None
                 };
@@ -134,6 +155,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cookie::Name;
     use super::*;
 
     #[test]
@@ -162,26 +184,74 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_session_that_is_used_lasts() {
+    /// Accounts, a session of Ana's, and what keeps their file there.
+    async fn with_session(policy: Policy) -> (Accounts, Token, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let place = super::super::Place::File(folder.path().join("accounts"));
-        let accounts = Accounts::open(place, Policy::Required).await.expect("a file");
+        let accounts = Accounts::open(place, policy).await.expect("a file");
         let store = &accounts.0.store;
         let ana = store.make("Ana", "ana", "hash", 0).await.expect("asked").expect("is new");
         let token = Token::random();
         assert!(store.begin(&ana, &token.hash(), now_s()).await.expect("asked"));
-        let cookie = cookie::set(Some(&token), &HeaderMap::new()).expect("a cookie");
-        let request = Request::builder().header(header::COOKIE, cookie).body(Body::empty());
-        let (parts, _) = request.expect("a request").into_parts();
-        let (visitor, renewed) = accounts.who(&parts).await.expect("asked");
-        assert_eq!((visitor.name(), renewed), (Some("Ana"), None), "it was used just now");
-        let before = now_s() - limits::SESSION_TOUCH_S;
-        store.touch(&token.hash(), before).await.expect("asked");
-        let (_, renewed) = accounts.who(&parts).await.expect("asked");
-        let renewed = renewed.expect("the cookie lasts longer, too");
-        assert!(renewed.to_str().expect("text").contains(&limits::SESSION.as_secs().to_string()));
-        let session = store.session(&token.hash(), now_s()).await.expect("asked");
-        assert!(session.expect("is there").used_s > before);
+        (accounts, token, folder)
+    }
+
+    fn asked(method: Method, path: &str, cookie: HeaderValue) -> Parts {
+        let request = Request::builder().method(method).uri(path).header(header::COOKIE, cookie);
+        request.body(Body::empty()).expect("a request").into_parts().0
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_used_lasts_under_its_name() {
+        let (accounts, token, _folder) = with_session(Policy::Required).await;
+        let store = &accounts.0.store;
+        let age = format!("Max-Age={}", limits::SESSION.as_secs());
+        for (name, start, end) in [
+            (Name::Plain, "session=", "SameSite=Strict"),
+            (Name::Secure, "__Host-session=", "SameSite=Strict; Secure"),
+        ] {
+            store.touch(&token.hash(), now_s()).await.expect("asked");
+            let parts = asked(Method::GET, "/", cookie::set(name, Some(&token)).expect("a cookie"));
+            let (visitor, renewed) = accounts.who(&parts).await.expect("asked");
+            assert_eq!((visitor.name(), renewed), (Some("Ana"), None), "it was used just now");
+            let before = now_s() - limits::SESSION_TOUCH_S;
+            store.touch(&token.hash(), before).await.expect("asked");
+            let (_, renewed) = accounts.who(&parts).await.expect("asked");
+            let renewed = renewed.expect("the cookie lasts longer, too");
+            let renewed = renewed.to_str().expect("text");
+            assert!(renewed.starts_with(start) && renewed.ends_with(end), "{renewed}");
+            assert!(renewed.contains(&age), "{renewed}");
+            let session = store.session(&token.hash(), now_s()).await.expect("asked");
+            assert!(session.expect("is there").used_s > before);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_nobody_because_the_database_is_away() {
+        let (accounts, token, _folder) = with_session(Policy::Optional).await;
+        let cookie = || cookie::set(Name::Plain, Some(&token)).expect("a cookie");
+        let made = asked(Method::PATCH, "/films/x", cookie());
+        let (visitor, _) = accounts.let_in(&made, false).await.expect("is let in");
+        assert_eq!(visitor.name(), Some("Ana"));
+        accounts.0.store.close().await;
+        for (method, path) in [
+            (Method::PATCH, "/films/x"),
+            (Method::POST, "/films"),
+            (Method::GET, "/films.json"),
+            (Method::GET, "/account.json"),
+            (Method::GET, "/socket"),
+        ] {
+            let let_in = accounts.let_in(&asked(method.clone(), path, cookie()), false).await;
+            assert!(matches!(let_in, Err(Error::Unavailable(_))), "{path}");
+            let other = HeaderValue::from_static("session=x; films=y");
+            let let_in = accounts.let_in(&asked(method, path, other), false).await;
+            assert!(let_in.is_ok(), "{path} of who has no session");
+        }
+        for path in ["/", "/page/main.js", "/streams.json", "/streams/door.mp4", "/movies/a.json"] {
+            let watched = asked(Method::GET, path, cookie());
+            assert!(accounts.let_in(&watched, false).await.is_ok(), "{path}");
+            let closed = accounts.let_in(&watched, true).await;
+            assert!(matches!(closed, Err(Error::Unavailable(_))), "{path}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use proto::room::RoomCode;
 use serde::{Deserialize, Serialize};
 
 use super::asked::{self, Asked};
-use super::cookie::{self, Token};
+use super::cookie::{self, Name, Token};
 use super::rules::{check_name, check_password, fold};
 use super::store::{Account, NotMade};
 use super::{Accounts, Policy, Visitor, now_s};
@@ -158,7 +158,7 @@ async fn begin(
         let reason = "the password was changed at this moment; log in with the new one";
         return Err(Error::Refused(reason.to_owned()));
     }
-    let cookie = cookie::set(Some(&token), headers);
+    let cookie = cookie::set(Name::of_page(headers), Some(&token));
     Ok(with_cookie(told(Some(&account.name), Some(accounts)), cookie))
 }
 
@@ -179,7 +179,7 @@ async fn log_out(
 ) -> Result<Response, Error> {
     let accounts = kept(&shared)?;
     end(accounts, &visitor).await?;
-    Ok(with_cookie(told(None, Some(accounts)), cookie::set(None, &headers)))
+    Ok(with_cookie(told(None, Some(accounts)), cookie::set(Name::of_page(&headers), None)))
 }
 
 async fn change(
@@ -213,7 +213,7 @@ async fn delete(
     let account = accounts.prove(&name, &asked.what.password, asked.from).await?;
     accounts.0.store.delete(account.id).await?;
     accounts.said_ended(account.id);
-    Ok(with_cookie(told(None, Some(accounts)), cookie::set(None, &headers)))
+    Ok(with_cookie(told(None, Some(accounts)), cookie::set(Name::of_page(&headers), None)))
 }
 
 /// The rooms of who is logged in that are on this relay.

@@ -18,8 +18,10 @@ pub(super) struct Passwords {
     nobody: String,
 }
 
-/// Somebody's turn.
-pub(super) struct Turn(#[expect(dead_code, reason = "ends it")] [OwnedSemaphorePermit; 2]);
+/// Somebody's turn. It lasts as long as what is computed in it: that goes on when nobody waits for it
+/// any more.
+#[derive(Clone)]
+pub(super) struct Turn(#[expect(dead_code, reason = "ends it")] Arc<[OwnedSemaphorePermit; 2]>);
 
 impl Passwords {
     pub(super) async fn new() -> Self {
@@ -37,7 +39,7 @@ impl Passwords {
         let busy = || Error::Unavailable("too many log in at once; try again soon".to_owned());
         let place = self.line.clone().try_acquire_owned().map_err(|_| busy())?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| busy())?;
-        Ok(Turn([place, turn]))
+        Ok(Turn(Arc::new([place, turn])))
     }
 
     /// What is compared where there is no account.
@@ -49,14 +51,29 @@ impl Passwords {
 impl Turn {
     /// How a password is kept.
     pub(super) async fn hash(&self, password: String) -> Result<String, Error> {
-        let hash = tokio::task::spawn_blocking(move || hash(&password)).await.ok().flatten();
-        hash.ok_or_else(|| Error::Unavailable("the password cannot be kept now".to_owned()))
+        self.compute(move || hash(&password))
+            .await
+            .flatten()
+            .ok_or_else(|| Error::Unavailable("the password cannot be kept now".to_owned()))
     }
 
     /// Whether that is it.
     pub(super) async fn is_right(&self, password: String, kept: String) -> bool {
         let is_it = move || Argon2::default().verify_password(password.as_bytes(), &*kept).is_ok();
-        tokio::task::spawn_blocking(is_it).await.unwrap_or(false)
+        self.compute(is_it).await.unwrap_or(false)
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        what: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = self.clone();
+        let computing = move || {
+            let computed = what();
+            drop(turn);
+            computed
+        };
+        tokio::task::spawn_blocking(computing).await.ok()
     }
 }
 
@@ -77,6 +94,30 @@ mod tests {
         assert!(turn.is_right("correct horse".to_owned(), kept.clone()).await);
         assert!(!turn.is_right("correct horsf".to_owned(), kept).await);
         assert!(passwords.nobody().starts_with("$argon2id$"), "takes as long as any");
+    }
+
+    #[test]
+    fn who_goes_leaves_the_turn_to_what_is_computed() {
+        // The one thread that computes is busy: what is to be computed stays in line.
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build();
+        runtime.expect("a runtime").block_on(async {
+            let passwords = Passwords::new().await;
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || wait.recv());
+            let turn = passwords.turn().await.expect("a turn");
+            let mut hashing = Box::pin(turn.hash("correct horse".to_owned()));
+            assert!(futures_util::poll!(&mut hashing).is_pending());
+            drop(hashing);
+            drop(turn);
+            assert_eq!(passwords.turns.available_permits(), limits::HASHES - 1);
+            assert_eq!(passwords.line.available_permits(), limits::HASHES_WAITING - 1);
+            drop(go);
+            busy.await.expect("no panic").expect_err("nothing was sent");
+            while passwords.line.available_permits() < limits::HASHES_WAITING {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(passwords.turns.available_permits(), limits::HASHES);
+        });
     }
 
     #[tokio::test]

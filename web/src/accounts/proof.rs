@@ -11,6 +11,7 @@ use relay::guard::{Guard, MOST, subscriber};
 use tokio::time::Instant;
 
 use super::Accounts;
+use super::password::Turn;
 use super::rules::{check_name, fold};
 use super::store::Account;
 use crate::error::Error;
@@ -89,19 +90,39 @@ impl Accounts {
         let turn = self.0.passwords.turn().await?;
         // Many may guess at once: while this one waited, others were wrong.
         self.hear(&name, from)?;
+        let (accounts, password) = (self.clone(), password.to_owned());
+        // In a task of its own: who hangs up meanwhile has guessed all the same.
+        let comparing =
+            tokio::spawn(async move { accounts.compare(turn, name, &password, from).await });
+        let gone =
+            |_| Error::Unavailable("passwords cannot be compared now; try again soon".to_owned());
+        match comparing.await.map_err(gone)?? {
+            Ok(account) => Ok(account),
+            Err(late) => {
+                tokio::time::sleep(late).await;
+                Err(wrong())
+            }
+        }
+    }
+
+    /// Compares them; a wrong one is counted, and says how late it is to be answered.
+    async fn compare(
+        &self,
+        turn: Turn,
+        name: String,
+        password: &str,
+        from: IpAddr,
+    ) -> Result<Result<Account, Duration>, Error> {
         let account = self.0.store.by_name(&name).await?;
         let kept = account.as_ref().map_or(self.0.passwords.nobody(), |it| &it.password);
         let fits = password.len() <= limits::PASSWORD;
         let tried = if fits { password } else { "" };
         let right = turn.is_right(tried.to_owned(), kept.to_owned()).await;
-        if let Some(account) = account.filter(|_| right && fits) {
-            return Ok(account);
-        }
         // Counted before the next one has its turn.
-        let late = self.was_wrong(name, from);
+        let account = account.filter(|_| right && fits);
+        let compared = account.ok_or_else(|| self.was_wrong(name, from));
         drop(turn);
-        tokio::time::sleep(late).await;
-        Err(wrong())
+        Ok(compared)
     }
 
     /// As [`Self::prove`], for programs that prove themselves with each request.

@@ -199,6 +199,14 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    /// Nothing is found or kept from now on.
+    pub(super) async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
 fn account(row: AnyRow) -> Asked<Account> {
     let (id, name) = (AccountId(row.try_get(0)?), row.try_get(1)?);
     Ok(Account { id, name, password: row.try_get(2)? })
