@@ -61,7 +61,9 @@ export class Upload extends EventTarget {
       const begun = await this.patiently(() => this.ask.begin(this.file));
       this.id = begun.id;
       this.sent = begun.offset;
-      while (this.sent < this.file.size) this.sent = await this.patiently(() => this.go(begun.id));
+      // The end is said, too, where all of it is there: the relay may not have heard it.
+      do this.sent = await this.patiently(() => this.go(begun.id));
+      while (this.sent < this.file.size);
       this.turn("sent");
     } catch (error) {
       if (!this.ending.signal.aborted) this.turn("refused", error instanceof Error ? error.message : String(error));

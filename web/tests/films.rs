@@ -151,6 +151,12 @@ async fn a_broken_connection_is_gone_on_with_and_the_film_plays() {
         (taken.status, header(&taken, "upload-offset")),
         (204, Some(city.len().to_string()))
     );
+    // Who did not hear that says it again.
+    let again = cinema.patch(&ana, &id, city.len(), b"").await;
+    assert_eq!(
+        (again.status, header(&again, "upload-offset")),
+        (204, Some(city.len().to_string()))
+    );
     let film = cinema.ready(&ana, &id).await;
     assert_eq!(
         (film["stage"].as_str(), film["stream"].as_str()),

@@ -1,7 +1,8 @@
 //! Which addresses are the public's: a film is fetched from nowhere else, or whoever may add one could
 //! ask machines inside that only the relay can reach.
 //!
-//! By the registries of special-purpose addresses of IANA (RFC 6890 and what came after).
+//! By the registries of special-purpose addresses of IANA (RFC 6890 and what came after). What this
+//! machine is called by everybody, and what shares a network with it, is not somewhere else either.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,6 +13,44 @@ pub fn is_public(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),
     }
+}
+
+/// Whether an address is the public's, and neither this machine's nor in one of its networks.
+pub(super) fn is_elsewhere(ip: IpAddr) -> bool {
+    is_public(ip) && !is_near(ip, &own_networks())
+}
+
+/// The addresses of this machine, each with the bits that its network shares. What the system does not
+/// say is not known.
+fn own_networks() -> Vec<(IpAddr, u8)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let network = |interface: if_addrs::Interface| match interface.addr {
+        if_addrs::IfAddr::V4(v4) => (v4.ip.into(), v4.prefixlen),
+        if_addrs::IfAddr::V6(v6) => (v6.ip.into(), v6.prefixlen),
+    };
+    interfaces.into_iter().map(network).collect()
+}
+
+fn is_near(ip: IpAddr, networks: &[(IpAddr, u8)]) -> bool {
+    // As IPv4, where the network translates (see below).
+    let ip = match ip.to_canonical() {
+        IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = v6.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        other => other,
+    };
+    networks.iter().any(|&(own, bits)| match (ip, own) {
+        // A tunnel that everything goes through shares no bits: that makes nothing near.
+        (a, b) if bits == 0 => a == b,
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(bits)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(bits)
+        }
+        _ => false,
+    })
 }
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
@@ -60,6 +99,32 @@ mod tests {
 
     fn public(text: &str) -> bool {
         is_public(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn what_shares_a_network_with_this_machine_is_near() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let own = [
+            (ip("1.2.3.4"), 24),
+            (ip("2a00:1:2:3::4"), 64),
+            (ip("5.6.7.8"), 32),
+            (ip("9.9.9.9"), 0),
+        ];
+        for near in [
+            "1.2.3.4",
+            "1.2.3.255",
+            "::ffff:1.2.3.9",
+            "64:ff9b::1.2.3.9",
+            "2a00:1:2:3:ffff::1",
+            "5.6.7.8",
+            "9.9.9.9",
+        ] {
+            assert!(is_public(ip(near)) && is_near(ip(near), &own), "{near}");
+        }
+        for far in ["1.2.4.4", "2a00:1:2:4::4", "5.6.7.9", "64:ff9b::1.2.4.4", "8.8.8.8"] {
+            assert!(!is_near(ip(far), &own), "{far}");
+        }
+        assert!(own_networks().iter().any(|(own, _)| own.is_loopback()), "this machine is known");
     }
 
     /// The first and the last of every network that is not the public's, and what lies beside it.

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -66,7 +67,7 @@ pub(super) struct Fetcher(Agent);
 impl Fetcher {
     /// `inside`: also from networks that are not everybody's.
     pub(super) fn new(inside: bool) -> Self {
-        let allowed = if inside { |_| true } else { address::is_public };
+        let allowed = if inside { |_| true } else { address::is_elsewhere };
         Self::with(DefaultResolver::default(), allowed)
     }
 
@@ -114,13 +115,40 @@ impl Fetcher {
         begin(response.body().content_length())?;
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let mut chunk = vec![0; limits::CHUNK];
+        let mut pace = Pace { since: Instant::now(), bytes: 0 };
         loop {
             match body.read(&mut chunk) {
                 Ok(0) => return Ok(()),
-                Ok(bytes) => take(&chunk[..bytes])?,
+                Ok(bytes) => {
+                    take(&chunk[..bytes])?;
+                    if !pace.is_kept(Instant::now(), bytes as u64) {
+                        return Err("the host sends it too slowly; \
+                                    download the film and add the file"
+                            .to_owned());
+                    }
+                }
                 Err(error) => return Err(said(&Error::from(error), url)),
             }
         }
+    }
+}
+
+/// How much a host sends in a time.
+struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Counts what came; whether that is enough.
+    fn is_kept(&mut self, now: Instant, bytes: u64) -> bool {
+        self.bytes += bytes;
+        if now.saturating_duration_since(self.since) < limits::PACE {
+            return true;
+        }
+        let enough = self.bytes >= limits::PACE_BYTES;
+        *self = Self { since: now, bytes: 0 };
+        enough
     }
 }
 

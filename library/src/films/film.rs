@@ -46,6 +46,8 @@ pub(super) struct Film {
     pub(super) turn: watch::Sender<u64>,
     /// Held by who writes.
     pub(super) writing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by who writes its card, or puts its files where they belong, or removes them.
+    filing: Mutex<()>,
     /// Nobody wants it any more.
     gone: AtomicBool,
 }
@@ -91,6 +93,7 @@ impl Film {
             from,
             turn: watch::Sender::new(0),
             writing: Arc::default(),
+            filing: Mutex::default(),
             gone: AtomicBool::new(false),
         })
     }
@@ -141,6 +144,30 @@ impl Film {
         self.arrived.load(Ordering::Relaxed)
     }
 
+    /// Bytes of what was uploaded, whatever became of it; of what is fetched, those that came.
+    pub(super) fn here(&self) -> u64 {
+        let card = self.card();
+        let is_all = !card.fetched && !self.is_arriving();
+        card.size.filter(|_| is_all).unwrap_or_else(|| self.arrived())
+    }
+
+    /// Whether an upload has just become complete: true for one who asks.
+    pub(super) fn completes(&self) -> bool {
+        let card = self.card();
+        let mut stage = lock(&self.stage);
+        let is_all = !card.fetched && card.size == Some(self.arrived());
+        let completes = is_all && matches!(*stage, Stage::Arriving) && !self.is_gone();
+        if completes {
+            *stage = Stage::Waiting;
+        }
+        completes
+    }
+
+    /// Its files stay as they are as long as this is held. May block: others wait for the disk.
+    pub(super) fn filing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.filing)
+    }
+
     pub(super) fn is_arriving(&self) -> bool {
         matches!(*lock(&self.stage), Stage::Arriving)
     }
@@ -158,6 +185,13 @@ impl Film {
 
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Returns when nobody wants it any more.
+    pub(super) async fn unwanted(&self) {
+        let mut turn = self.turn.subscribe();
+        // The sender lives as long as the film.
+        let _ = turn.wait_for(|_| self.is_gone()).await;
     }
 
     /// Ends whatever is done with it.

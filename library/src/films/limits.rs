@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Films that arrive or are made ready at a time: each has a file, and a line in what is listed.
 pub const UNDERWAY: usize = 32;
-/// Of those that one address began: nobody takes all the places.
+/// Of those that one address (a network of 64 bits, of IPv6) began: nobody takes all the places.
 pub const UNDERWAY_PER_ADDRESS: usize = 8;
 /// One that nothing arrives of goes after this.
 pub const UNFINISHED: Duration = Duration::from_secs(24 * 3_600);
@@ -41,5 +41,9 @@ pub const REDIRECTS: u32 = 5;
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// A host that sends nothing for so long is given up.
 pub const SILENCE: Duration = Duration::from_secs(30);
+/// A host that sends less in this time is given up, too: it keeps a place that others wait for.
+pub const PACE: Duration = Duration::from_secs(60);
+/// What it must send in that time, bytes: 16 KiB a second.
+pub const PACE_BYTES: u64 = 60 * (16 << 10);
 /// A film must be fetched within this.
 pub const FETCHING: Duration = Duration::from_secs(6 * 3_600);

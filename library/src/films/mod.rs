@@ -5,8 +5,10 @@
 //! film     one film: how far it is
 //! upload   bytes as they arrive, gone on with after a broken connection
 //! fetch    bytes from an address
+//! fetched  films that are fetched, each in its turn
 //! address  which addresses are the public's
 //! ready    what has arrived is looked through, and converted where it must be
+//! room     whether there is room for another, and for more of one
 //! store    what is on the disk when it all begins
 //! error    why a film is not taken
 //! limits   every bound
@@ -19,15 +21,17 @@ mod address;
 mod card;
 mod error;
 mod fetch;
+mod fetched;
 mod film;
 pub mod limits;
 mod ready;
+mod room;
 mod store;
 mod upload;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,45 +149,32 @@ impl Films {
             mark: wish.mark.chars().take(64).collect(),
             ..card(&wish.name, owner)
         };
-        let same = |film: &&Arc<Film>| film.is_arriving() && film.card() == card;
-        if let Some(film) = self.films().values().find(same) {
-            return Ok((film.id, film.arrived()));
+        let same = |film: &&Arc<Film>| film.is_underway() && film.card() == card;
+        let found = self.films().values().find(same).cloned();
+        if let Some(film) = found {
+            // Whoever brought its end may not have come to say so.
+            self.all_here(&film);
+            return Ok((film.id, film.here()));
         }
         let film = self.admit(card, from)?;
         Ok((film.id, 0))
     }
 
-    /// Fetches a film from an address of the web; its number. May block.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; what goes wrong later is said in the list.
-    pub fn fetch(&self, owner: &Owner, from: IpAddr, url: &str) -> Result<FilmId, Refusal> {
-        let name = fetch::title(url)?;
-        let film = self.admit(Card { fetched: true, ..card(&name, owner) }, from)?;
-        let (films, url, id) = (self.clone(), url.to_owned(), film.id);
-        self.0.runtime.spawn(async move {
-            // Never closed.
-            let _turn = films.0.fetching.acquire().await;
-            let (with, fetched) = (films.clone(), film.clone());
-            match ready::on_thread(move || with.fetch_into(&fetched, &url)).await {
-                Ok(()) => {
-                    film.set_stage(Stage::Waiting);
-                    films.make_ready(film);
-                }
-                Err(why) => films.fail(&film, why),
-            }
-        });
-        Ok(id)
-    }
-
-    /// Goes on with an upload, taking it over from whoever did.
+    /// Goes on with an upload, taking it over from whoever did. One that is all here takes its end again.
     ///
     /// # Errors
     /// A [`Refusal`]; [`Refusal::Offset`] unless `offset` bytes are here.
     pub async fn write(&self, id: FilmId, owner: &Owner, offset: u64) -> Result<Writer, Refusal> {
-        let film = self.arriving(id, owner)?;
-        let turn = upload::take_over(&film).await?;
-        let writer = Writer::open(self.clone(), film, self.part(id), turn)?;
+        let film = self.own(id, owner)?;
+        if film.card().fetched {
+            return Err(Refusal::NoSuch);
+        }
+        let turn = if film.is_arriving() { Some(upload::take_over(&film).await?) } else { None };
+        // Whoever had it before may have brought the rest.
+        let writer = match turn.filter(|_| film.is_arriving()) {
+            Some(turn) => Writer::open(self.clone(), film, self.part(id), turn)?,
+            None => Writer::at_end(film),
+        };
         if writer.offset() == offset { Ok(writer) } else { Err(Refusal::Offset(writer.offset())) }
     }
 
@@ -194,11 +185,8 @@ impl Films {
     pub async fn offset(&self, id: FilmId, owner: &Owner) -> Result<(u64, u64), Refusal> {
         let film = self.own(id, owner)?;
         let size = film.card().size.unwrap_or(0);
-        if !film.is_arriving() {
-            return Ok((film.arrived(), size));
-        }
-        let _turn = upload::take_over(&film).await?;
-        Ok((film.arrived(), size))
+        let _turn = if film.is_arriving() { Some(upload::take_over(&film).await?) } else { None };
+        Ok((film.here(), size))
     }
 
     /// Calls a film otherwise. May block.
@@ -211,12 +199,17 @@ impl Films {
         if title.is_empty() || !proto::stream::is_valid_text(title) {
             return Err(Refusal::Title);
         }
+        let filing = film.filing();
+        if film.is_gone() {
+            return Err(Refusal::NoSuch);
+        }
         let card = film.change(|card| title.clone_into(&mut card.title));
         match film.stage() {
             Stage::Ready => card.write(&self.card(id))?,
             Stage::Failed(_) => {}
             _ => card.write(&self.incoming_card(id))?,
         }
+        drop(filing);
         self.ring();
         Ok(())
     }
@@ -281,91 +274,11 @@ impl Films {
         if film.is_of(owner) { Ok(film) } else { Err(Refusal::NotYours) }
     }
 
-    fn arriving(&self, id: FilmId, owner: &Owner) -> Result<Arc<Film>, Refusal> {
-        let film = self.own(id, owner)?;
-        let takes = film.is_arriving() && !film.card().fetched;
-        if takes { Ok(film) } else { Err(Refusal::NoSuch) }
-    }
-
-    /// Takes a film in, if there is room, with a file that is empty.
-    fn admit(&self, card: Card, from: IpAddr) -> Result<Arc<Film>, Refusal> {
-        let film = {
-            let mut films = self.films();
-            self.check_places(&films, from)?;
-            let promised: u64 = films.values().map(|film| film.to_come()).sum();
-            self.check_room(promised.saturating_add(card.size.unwrap_or(0)))?;
-            let film = Film::new(FilmId::random(), card, Stage::Arriving, Some(from));
-            films.insert(film.id, film.clone());
-            film
-        };
-        let id = film.id;
-        let made = film.card().write(&self.incoming_card(id));
-        let made = made.and_then(|()| File::create_new(self.part(id)).map(drop));
-        made.map_err(|error| {
-            self.films().remove(&id);
-            self.remove_files(&film);
-            Refusal::Disk(error)
-        })?;
-        Ok(film)
-    }
-
-    fn check_places(
-        &self,
-        films: &BTreeMap<FilmId, Arc<Film>>,
-        from: IpAddr,
-    ) -> Result<(), Refusal> {
-        if films.len() >= proto::limits::STREAMS {
-            return Err(Refusal::Full);
+    /// A film that is all here is made ready: once, whoever finds that out.
+    fn all_here(&self, film: &Arc<Film>) {
+        if film.completes() {
+            self.make_ready(film.clone());
         }
-        let underway = || films.values().filter(|film| film.is_underway());
-        let here = underway().filter(|film| film.from == Some(from)).count();
-        if underway().count() >= limits::UNDERWAY || here >= limits::UNDERWAY_PER_ADDRESS {
-            return Err(Refusal::TooMany);
-        }
-        Ok(())
-    }
-
-    /// Whether the disk has room for so many bytes more.
-    fn check_room(&self, bytes: u64) -> Result<(), Refusal> {
-        let free = (self.0.settings.free)(&self.0.settings.folder)?;
-        let needed = bytes.saturating_add(self.0.settings.reserve);
-        if free < needed { Err(Refusal::NoRoom) } else { Ok(()) }
-    }
-
-    /// Fetches what is at `url`.
-    fn fetch_into(&self, film: &Film, url: &str) -> Result<(), String> {
-        let most = self.most();
-        let too_large = |size| Refusal::TooLarge(size, most).to_string();
-        let begin = |size: Option<u64>| {
-            if let Some(size) = size {
-                if size > most {
-                    return Err(too_large(size));
-                }
-                self.check_room(size).map_err(|error| error.to_string())?;
-                film.change(|card| card.size = Some(size));
-            }
-            Ok(())
-        };
-        let part = OpenOptions::new().append(true).open(self.part(film.id));
-        let mut part = part.map_err(|error| Refusal::Disk(error).to_string())?;
-        let take = |bytes: &[u8]| {
-            if film.is_gone() {
-                return Err("it is not wanted any more".to_owned());
-            }
-            let arrived = film.arrived() + bytes.len() as u64;
-            if arrived > most {
-                return Err(too_large(arrived));
-            }
-            self.check_room(bytes.len() as u64).map_err(|error| error.to_string())?;
-            part.write_all(bytes).map_err(|error| Refusal::Disk(error).to_string())?;
-            film.arrived.store(arrived, Ordering::Relaxed);
-            film.touch();
-            Ok(())
-        };
-        if film.is_gone() {
-            return Err("it is not wanted any more".to_owned());
-        }
-        self.0.fetcher.fetch(url, begin, take)
     }
 
     fn make_ready(&self, film: Arc<Film>) {
@@ -374,14 +287,21 @@ impl Films {
     }
 
     /// It will not be watched: said to who added it, unless that is who does not want it.
-    fn fail(&self, film: &Film, why: String) {
+    async fn fail(&self, film: Arc<Film>, why: String) {
         // What was underway when the process ends is gone on with in the next.
         if self.is_stopped() {
             return;
         }
         tracing::info!("films: '{}' was not added: {why}", film.card().title);
+        let (films, of) = (self.clone(), film.clone());
+        let removed = ready::on_thread(move || {
+            films.remove_files(&of);
+            Ok(())
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!("films: what is left of a film stays until the next start: {error}");
+        }
         film.set_stage(Stage::Failed(why));
-        self.remove_files(film);
     }
 
     fn is_stopped(&self) -> bool {

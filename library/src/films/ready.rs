@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use media::demux::{Movie, Way};
 use media::segment::{self, Conversion, Plan};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::film::{Film, Stage};
 use super::{Films, limits};
 
 /// How often a conversion is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Said of what ends because nobody wants it.
+pub(super) const UNWANTED: &str = "it is not wanted any more";
 
 /// What a film turned out to be.
 enum Found {
@@ -27,7 +30,7 @@ enum Found {
 pub(super) async fn make(films: Films, film: Arc<Film>) {
     match prepare(&films, &film).await {
         Ok(()) => films.ring(),
-        Err(why) => films.fail(&film, why),
+        Err(why) => films.fail(film, why).await,
     }
 }
 
@@ -35,26 +38,49 @@ async fn prepare(films: &Films, film: &Arc<Film>) -> Result<(), String> {
     let part = films.part(film.id);
     let title = film.card().title;
     let found = {
-        // Never closed.
-        let _turn = films.checking().acquire().await;
+        let _turn = turn(films.checking(), film).await?;
         film.set_stage(Stage::Checking);
         let part = part.clone();
         on_thread(move || look_through(&part)).await
     };
     match found.map_err(|error| said(&error, &part, &title))? {
-        Found::Plays => films.put_in_place(film, &part, &film.card().ending),
+        Found::Plays => put(films, film, part, film.card().ending).await,
         Found::Converts(length_us) => {
             film.set_stage(Stage::Waiting);
-            let _turn = films.converting().acquire().await;
+            let _turn = turn(films.converting(), film).await?;
             let converted = films.converted(film.id);
-            let done = convert(films, film, &converted, length_us).await;
-            let placed = done.and_then(|()| films.put_in_place(film, &converted, "mkv"));
+            let placed = match convert(films, film, &converted, length_us).await {
+                Ok(()) => put(films, film, converted.clone(), "mkv".to_owned()).await,
+                Err(why) => Err(why),
+            };
             if placed.is_err() {
-                let _ = std::fs::remove_file(&converted);
+                let removed = on_thread(move || {
+                    std::fs::remove_file(converted).map_err(|error| error.to_string())
+                });
+                // There may be none.
+                let _ = removed.await;
             }
             placed
         }
     }
+}
+
+/// Waits for a place, as long as somebody wants the film.
+pub(super) async fn turn<'a>(
+    places: &'a Semaphore,
+    film: &Film,
+) -> Result<SemaphorePermit<'a>, String> {
+    tokio::select! {
+        biased;
+        () = film.unwanted() => Err(UNWANTED.to_owned()),
+        place = places.acquire() => place.map_err(|closed| closed.to_string()),
+    }
+}
+
+/// Puts what plays into the library, on a thread that may wait for the disk.
+async fn put(films: &Films, film: &Arc<Film>, from: PathBuf, ending: String) -> Result<(), String> {
+    let (films, film) = (films.clone(), film.clone());
+    on_thread(move || films.put_in_place(&film, &from, &ending)).await
 }
 
 /// Goes through all of it: what begins like a film may be none.
@@ -106,7 +132,7 @@ async fn convert(
 fn must_end(films: &Films, film: &Film, to: &Path, began: Instant) -> Option<String> {
     let bytes = std::fs::metadata(to).map_or(0, |metadata| metadata.len());
     if film.is_gone() || films.is_stopped() {
-        return Some("it is not wanted any more".to_owned());
+        return Some(UNWANTED.to_owned());
     }
     if bytes > films.most().saturating_mul(limits::GROWTH) {
         return Some(
@@ -116,7 +142,7 @@ fn must_end(films: &Films, film: &Film, to: &Path, began: Instant) -> Option<Str
     if began.elapsed() > limits::CONVERTING {
         return Some("converting it takes too long; convert it yourself, and add that".to_owned());
     }
-    films.check_room(0).err().map(|error| error.to_string())
+    films.check_spare(film, 0).err().map(|error| error.to_string())
 }
 
 /// What went wrong, for people: they need not know what its file is called.
@@ -144,22 +170,21 @@ impl Films {
         self.added().join(format!("{}.{ending}", film.id))
     }
 
-    /// Puts what plays into the library.
+    /// Puts what plays into the library. May block.
     fn put_in_place(&self, film: &Film, from: &Path, ending: &str) -> Result<(), String> {
         let of_io = |error: std::io::Error| format!("it could not be kept: {error}");
-        let card = film.change(|card| ending.clone_into(&mut card.ending));
-        // With the list: nobody removes it meanwhile.
-        let listed = self.films();
+        // Nobody renames or removes it meanwhile.
+        let _filing = film.filing();
         if film.is_gone() {
-            return Err("it is not wanted any more".to_owned());
+            return Err(UNWANTED.to_owned());
         }
+        let card = film.change(|card| ending.clone_into(&mut card.ending));
         card.write(&self.card(film.id)).map_err(of_io)?;
         std::fs::rename(from, self.place(film, ending)).map_err(of_io)?;
-        film.set_stage(Stage::Ready);
-        drop(listed);
         for path in [self.part(film.id), self.incoming_card(film.id)] {
             let _ = std::fs::remove_file(path);
         }
+        film.set_stage(Stage::Ready);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::card::{Card, FilmId};
 use super::fetch::Fetcher;
 use super::film::{Film, Stage};
-use super::{Error, Films, Inner, Settings, limits};
+use super::{Error, Films, Inner, Settings, limits, ready};
 
 /// Bytes that this user may still write on the disk of `folder`.
 pub(super) fn free(folder: &Path) -> io::Result<u64> {
@@ -65,10 +65,7 @@ impl Films {
         films.films().extend(known);
         for film in resumed {
             films.films().insert(film.id, film.clone());
-            if film.card().size == Some(film.arrived()) {
-                film.set_stage(Stage::Waiting);
-                films.make_ready(film);
-            }
+            films.all_here(&film);
         }
         runtime.spawn(tidy(Arc::downgrade(&films.0)));
         Ok(films)
@@ -104,8 +101,9 @@ impl Films {
         self.added().join(format!("{id}.json"))
     }
 
-    /// Removes all files of a film.
+    /// Removes all files of a film. May block: large ones take a while.
     pub(super) fn remove_files(&self, film: &Film) {
+        let _filing = film.filing();
         let id = film.id;
         let place = self.place(film, &film.card().ending);
         let paths =
@@ -170,8 +168,8 @@ impl Films {
         Ok(resumed)
     }
 
-    /// Forgets what is too old.
-    fn tidy(&self) {
+    /// Forgets what is too old, and says what that was.
+    fn forget_old(&self) -> Vec<Arc<Film>> {
         let now = Instant::now();
         let is_old = |film: &Film| {
             let age = now.saturating_duration_since(film.touched());
@@ -196,8 +194,21 @@ impl Films {
             film.stop();
             films.remove(&film.id);
         }
-        drop(films);
-        old.iter().for_each(|film| self.remove_files(film));
+        old
+    }
+
+    async fn tidy(self) {
+        let old = self.forget_old();
+        if old.is_empty() {
+            return;
+        }
+        let removed = ready::on_thread(move || {
+            old.iter().for_each(|film| self.remove_files(film));
+            Ok(())
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!("films: what is too old stays until the next start: {error}");
+        }
     }
 
     fn unfinished(&self) -> Duration {
@@ -221,8 +232,7 @@ async fn tidy(films: Weak<Inner>) {
     while let Some(films) = films.upgrade() {
         let films = Films(films);
         let every = limits::TIDY.min(films.unfinished());
-        films.tidy();
-        drop(films);
+        films.tidy().await;
         tokio::time::sleep(every).await;
     }
 }

@@ -13,15 +13,15 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::timeout;
 
-use super::film::{Film, Stage};
+use super::film::Film;
 use super::{Films, Refusal, limits};
 
 /// Appends to a film. What was brought stays, however it ends.
 #[derive(Debug)]
 pub struct Writer {
-    films: Films,
     film: Arc<Film>,
-    file: Option<File>,
+    /// `None` while it writes, and where all of the film is here.
+    sink: Option<Sink>,
     /// Not written yet.
     waiting: BytesMut,
     /// All there is to come.
@@ -29,6 +29,15 @@ pub struct Writer {
     /// Bytes in the file and waiting.
     at: u64,
     turn: watch::Receiver<u64>,
+}
+
+/// The file, and the right to write to it. Both go where the bytes are written: who comes later waits
+/// for what is on its way to the disk, even if nobody else does any more.
+#[derive(Debug)]
+struct Sink {
+    films: Films,
+    film: Arc<Film>,
+    file: File,
     _writing: OwnedMutexGuard<()>,
 }
 
@@ -50,6 +59,27 @@ pub(super) async fn take_over(
     Ok((held, turn))
 }
 
+impl Sink {
+    /// Writes, and says how much is here then. A film that is all here is made ready. May block.
+    fn write(&mut self, bytes: &[u8], and_sync: bool) -> Result<u64, Refusal> {
+        let room = self.films.check_room(bytes.len() as u64);
+        let written = room.and_then(|()| Ok(self.file.write_all(bytes)?));
+        // What is in the file counts, whatever was said of it.
+        let here = self.file.metadata()?.len();
+        self.film.arrived.store(here, Ordering::Relaxed);
+        self.film.touch();
+        written?;
+        let is_all = self.film.card().size == Some(here);
+        if and_sync || is_all {
+            self.file.sync_data()?;
+        }
+        if is_all {
+            self.films.all_here(&self.film);
+        }
+        Ok(here)
+    }
+}
+
 impl Writer {
     pub(super) fn open(
         films: Films,
@@ -60,16 +90,14 @@ impl Writer {
         let file = OpenOptions::new().append(true).open(path)?;
         let at = file.metadata()?.len();
         let size = film.card().size.unwrap_or(0);
-        Ok(Self {
-            films,
-            film,
-            file: Some(file),
-            waiting: BytesMut::new(),
-            size,
-            at,
-            turn,
-            _writing: writing,
-        })
+        let sink = Some(Sink { films, film: film.clone(), file, _writing: writing });
+        Ok(Self { film, sink, waiting: BytesMut::new(), size, at, turn })
+    }
+
+    /// For a film that is all here: who did not hear that may say its end again.
+    pub(super) fn at_end(film: Arc<Film>) -> Self {
+        let (size, turn) = (film.here(), film.turn.subscribe());
+        Self { film, sink: None, waiting: BytesMut::new(), size, at: size, turn }
     }
 
     /// Bytes that are here.
@@ -85,7 +113,7 @@ impl Writer {
         if self.film.is_gone() { Refusal::NoSuch } else { Refusal::Displaced }
     }
 
-    /// Adds bytes.
+    /// Adds bytes. They may still reach the disk when this is not waited for.
     ///
     /// # Errors
     /// More came than the film has, or the disk takes no more; what came before stays.
@@ -105,42 +133,25 @@ impl Writer {
 
     /// Writes what waits, on a thread that may wait for the disk.
     async fn flush(&mut self, and_sync: bool) -> Result<(), Refusal> {
-        let Some(mut file) = self.file.take() else { return Err(Refusal::NoSuch) };
-        let (bytes, films) = (self.waiting.split().freeze(), self.films.clone());
+        let Some(mut sink) = self.sink.take() else { return Err(Refusal::NoSuch) };
+        let bytes = self.waiting.split().freeze();
         let written = tokio::task::spawn_blocking(move || {
-            let done = films.check_room(bytes.len() as u64).and_then(|()| {
-                file.write_all(&bytes)?;
-                if and_sync {
-                    file.sync_data()?;
-                }
-                Ok(())
-            });
-            (file, done)
+            let here = sink.write(&bytes, and_sync);
+            (sink, here)
         });
-        let (file, done) = written.await.map_err(std::io::Error::other)?;
-        self.note(&file)?;
-        self.file = Some(file);
-        done
-    }
-
-    /// What is in the file counts, whatever was said of it.
-    fn note(&mut self, file: &File) -> Result<(), Refusal> {
-        self.at = file.metadata()?.len() + self.waiting.len() as u64;
-        self.film.arrived.store(self.at - self.waiting.len() as u64, Ordering::Relaxed);
-        self.film.touch();
+        let (sink, here) = written.await.map_err(std::io::Error::other)?;
+        self.sink = Some(sink);
+        self.at = here?;
         Ok(())
     }
 
-    /// Writes what waits. A film that is all here is made ready. How much is here.
+    /// Writes what waits: how much is here then.
     ///
     /// # Errors
     /// The disk takes no more.
     pub async fn finish(mut self) -> Result<u64, Refusal> {
-        self.flush(true).await?;
-        let all_here = self.at == self.size && self.film.is_arriving() && !self.film.is_gone();
-        if all_here {
-            self.film.set_stage(Stage::Waiting);
-            self.films.make_ready(self.film.clone());
+        if self.sink.is_some() {
+            self.flush(true).await?;
         }
         Ok(self.at)
     }
@@ -149,10 +160,13 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         // The connection broke: what it brought is kept. At most a chunk.
-        let Some(mut file) = self.file.take().filter(|_| !self.waiting.is_empty()) else { return };
-        if let Err(error) = file.write_all(&self.waiting.split()) {
-            tracing::debug!("a film's last bytes were not written: {error}");
-        }
-        let _ = self.note(&file);
+        let Some(mut sink) = self.sink.take().filter(|_| !self.waiting.is_empty()) else { return };
+        let bytes = self.waiting.split().freeze();
+        let runtime = sink.films.0.runtime.clone();
+        runtime.spawn_blocking(move || {
+            if let Err(error) = sink.write(&bytes, false) {
+                tracing::debug!("a film's last bytes were not written: {error}");
+            }
+        });
     }
 }

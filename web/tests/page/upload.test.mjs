@@ -12,6 +12,8 @@ class Relay {
   /** What befalls the requests, one after the other; nothing more: all goes well. */
   fates = [];
   size = 40 * MB;
+  /** Somebody brought the end, or said it. */
+  complete = false;
 
   next(what) {
     this.log.push(what);
@@ -40,6 +42,7 @@ class Relay {
     const bytes = typeof fate === "number" ? Math.min(fate, part.size) : part.size;
     sent(bytes);
     this.has += bytes;
+    this.complete = this.has === this.size;
     if (typeof fate === "number") throw new Error("the connection broke");
     return this.has;
   }
@@ -77,6 +80,25 @@ test("one that was begun earlier is gone on with", async () => {
   relay.has = 20 * MB;
   await new Upload(file(relay.size), relay).run();
   assert.deepEqual(relay.log, ["begin", "send 20", "send 36"]);
+});
+
+test("one that was there but for its end is not sent before the relay knows", async () => {
+  const relay = new Relay();
+  relay.has = relay.size;
+  const upload = new Upload(file(relay.size), relay);
+  await upload.run();
+  assert.deepEqual(relay.log, ["begin", "send 40"]);
+  assert.deepEqual([upload.stage, relay.complete], ["sent", true]);
+});
+
+test("one whose last answer was lost is sent all the same", async () => {
+  for (const away of [[], [new Error("restarts"), new Error("restarts")]]) {
+    const relay = new Relay();
+    relay.fates = [undefined, undefined, undefined, 8 * MB, ...away];
+    const upload = new Upload(file(relay.size), relay);
+    await upload.run();
+    assert.deepEqual([upload.stage, upload.sent, relay.log.at(-1)], ["sent", relay.size, "send 40"]);
+  }
 });
 
 test("the relay knows best where it is", async () => {

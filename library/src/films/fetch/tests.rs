@@ -1,9 +1,10 @@
 //! Against hosts of this test, on loopback addresses of which some count as inside.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 
@@ -16,8 +17,8 @@ fn only_world(ip: IpAddr) -> bool {
 }
 
 /// A host that answers each connection with the next of its answers; how often it was asked.
-fn host(ip: Ipv4Addr, answers: Vec<String>) -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((ip, 0)).expect("a free port");
+fn host(ip: impl Into<IpAddr>, answers: Vec<String>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((ip.into(), 0)).expect("a free port");
     let address = listener.local_addr().expect("is bound");
     let asked = Arc::new(AtomicUsize::new(0));
     let counts = asked.clone();
@@ -98,7 +99,9 @@ fn what_is_there_is_fetched() {
 #[test]
 fn hosts_inside_are_not_asked_whatever_they_are_called() {
     let (inside, asked) = host(INSIDE, vec![ok("secret")]);
-    let port = inside.port();
+    let (all, asked_by_all) = host(Ipv4Addr::UNSPECIFIED, vec![ok("secret")]);
+    let (six, asked_by_six) = host(Ipv6Addr::UNSPECIFIED, vec![ok("secret")]);
+    let (port, all, six) = (inside.port(), all.port(), six.port());
     for address in [
         format!("127.0.0.2:{port}"),
         format!("[::ffff:127.0.0.2]:{port}"),
@@ -106,18 +109,39 @@ fn hosts_inside_are_not_asked_whatever_they_are_called() {
         format!("0x7f000002:{port}"),
         format!("127.2:{port}"),
         format!("0177.0.0.02:{port}"),
-        format!("[::1]:{port}"),
-        format!("0.0.0.0:{port}"),
-        format!("[::]:{port}"),
+        format!("[::1]:{six}"),
+        format!("0.0.0.0:{all}"),
+        format!("[::]:{six}"),
     ] {
         let error = fetched(&usual(), &format!("http://{address}/")).expect_err(&address);
-        assert!(!error.contains("secret"), "{address}: {error}");
+        assert!(error.contains(" is in a network that is not everybody's"), "{address}: {error}");
     }
     let error = fetched(&usual(), &format!("http://{inside}/")).expect_err("inside");
     assert!(error.contains("'127.0.0.2' is in a network that is not everybody's"), "{error}");
-    assert_eq!(asked.load(Ordering::SeqCst), 0, "nobody knocked");
+    // All that is fetched for everybody is this machine here, whatever it is called.
+    for host in ["localhost", "127.0.0.1"] {
+        let error = fetched(&Fetcher::new(false), &format!("http://{host}:{all}/"));
+        let error = error.expect_err("this machine");
+        assert!(error.contains(" is in a network that is not everybody's"), "{error}");
+    }
+    for asked in [&asked, &asked_by_all, &asked_by_six] {
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "nobody knocked");
+    }
     assert_eq!(fetched(&Fetcher::new(true), &format!("http://{inside}/")), Ok("secret".to_owned()));
-    assert!(fetched(&Fetcher::new(false), &format!("http://localhost:{port}/")).is_err());
+    let there = format!("http://127.0.0.1:{all}/");
+    assert_eq!(fetched(&usual(), &there), Ok("secret".to_owned()), "it was there to be asked");
+}
+
+#[test]
+fn a_host_that_drips_is_given_up() {
+    let began = Instant::now();
+    let mut pace = Pace { since: began, bytes: 0 };
+    assert!(pace.is_kept(began + limits::PACE / 2, 1), "there is time yet");
+    assert!(pace.is_kept(began + limits::PACE, limits::PACE_BYTES - 1));
+    // What it sent before does not help it for ever.
+    let later = began + limits::PACE + limits::PACE;
+    assert!(pace.is_kept(later - Duration::from_secs(1), 1));
+    assert!(!pace.is_kept(later, 1));
 }
 
 #[test]

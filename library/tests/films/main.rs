@@ -17,6 +17,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+mod fetched;
+mod interrupted;
+
 const CITY: &str = "city-360p-7s-silent.mp4";
 const BUNNY_51: &str = "big-buck-bunny-720p-5s.mp4";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -277,48 +280,6 @@ async fn bounds_are_kept() {
     cinema.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_comes_later_takes_over_and_loses_nothing() {
-    let folder = tempfile::tempdir().expect("folder");
-    let cinema = Cinema::usual(&folder);
-    let bytes = sample(CITY);
-    let (id, _) = cinema.films.begin(&ana(), HERE, &wish("city.mp4", &bytes)).expect("taken");
-    // A connection that nobody knows to be dead: it has brought something, and ends never.
-    let mut dead = cinema.films.write(id, &ana(), 0).await.expect("is ours");
-    dead.append(Bytes::copy_from_slice(&bytes[..1000])).await.expect("fits");
-    let giving_way = tokio::spawn(async move {
-        let why = dead.displaced().await;
-        drop(dead);
-        why
-    });
-    let (here, _) = cinema.films.offset(id, &ana()).await.expect("gives way");
-    assert_eq!(here, 1000, "what it brought is here");
-    assert!(matches!(giving_way.await.expect("ends"), Refusal::Displaced));
-    // Two at once: one has the film, the other is told so, and every byte is there once.
-    let half = bytes.len() / 2;
-    let mut first = cinema.films.write(id, &ana(), 1000).await.expect("is ours");
-    first.append(Bytes::copy_from_slice(&bytes[1000..half])).await.expect("fits");
-    let giving_way = tokio::spawn(async move {
-        first.displaced().await;
-        drop(first);
-    });
-    let refused = cinema.films.write(id, &ana(), 1000).await;
-    assert!(matches!(refused, Err(Refusal::Offset(here)) if here == half as u64));
-    giving_way.await.expect("ends");
-    cinema.send(id, half as u64, &bytes[half..]).await.expect("taken");
-    cinema.line(id, |line| line.stage == "ready").await;
-    let stored = folder.path().join("added").join(format!("{id}.mp4"));
-    assert!(std::fs::read(stored).expect("is there") == bytes, "every byte");
-    // One that is removed while it is written to.
-    let (id, _) = cinema.films.begin(&ana(), HERE, &wish("b.mp4", &bytes)).expect("taken");
-    let mut writer = cinema.films.write(id, &ana(), 0).await.expect("is ours");
-    cinema.films.remove(id, &ana()).expect("is removed");
-    assert!(matches!(writer.displaced().await, Refusal::NoSuch));
-    drop(writer);
-    assert!(files(&cinema.films.incoming()).is_empty());
-    cinema.end().await;
-}
-
 static FREE: AtomicU64 = AtomicU64::new(0);
 
 fn free(_: &Path) -> io::Result<u64> {
@@ -411,55 +372,18 @@ async fn what_is_not_gone_on_with_is_dropped() {
     cinema.end().await;
 }
 
-/// A host on a loopback port that gives a file.
-fn host(bytes: Vec<u8>) -> (String, std::thread::JoinHandle<()>) {
-    use std::io::{Read, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("is bound").to_string();
-    let serving = std::thread::spawn(move || {
-        let Ok((mut socket, _)) = listener.accept() else { return };
-        let mut head = [0; 4096];
-        let _ = socket.read(&mut head);
-        let length = bytes.len();
-        let answer =
-            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        let _ = socket.write_all(answer.as_bytes());
-        let _ = socket.write_all(&bytes);
-    });
-    (address, serving)
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_is_fetched_from_its_address() {
-    let folder = tempfile::tempdir().expect("folder");
-    let cinema = Cinema::open(Settings { fetch_inside: true, ..settings(&folder) });
-    let (there, _) = host(sample(CITY));
-    let url = format!("http://{there}/a/City%20Trip.mp4?key=1");
-    let id = cinema.films.fetch(&ana(), HERE, &url).expect("is taken");
-    let line = cinema.line(id, |line| matches!(line.stage, "ready" | "failed")).await;
-    assert_eq!((line.stage, line.why, line.title.as_str()), ("ready", None, "City Trip"));
-    cinema.catalogue(|streams| streams.len() == 1).await;
-    // Larger than films may be.
-    let (there, _) = host(vec![0; (64 << 20) + 1]);
-    let id = cinema.films.fetch(&ana(), HERE, &format!("http://{there}/")).expect("is taken");
-    let line = cinema.line(id, |line| line.stage == "failed").await;
-    assert!(line.why.expect("a sentence").contains("at most"));
-    cinema.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_fetched_from_inside_unless_it_is_allowed() {
+async fn a_network_of_ipv6_is_one_address() {
     let folder = tempfile::tempdir().expect("folder");
     let cinema = Cinema::usual(&folder);
-    let (there, _serving) = host(sample(CITY));
-    for url in [format!("http://{there}/a.mp4"), format!("http://localhost:{}/", &there[10..])] {
-        let id = cinema.films.fetch(&ana(), HERE, &url).expect("is taken");
-        let line = cinema.line(id, |line| line.stage == "failed").await;
-        let why = line.why.expect("a sentence");
-        assert!(why.contains("is in a network that is not everybody's"), "{why}");
+    let begin = |from: String| {
+        let wish = Wish { name: from.clone(), size: 10, mark: String::new() };
+        cinema.films.begin(&ana(), from.parse().expect("an address"), &wish)
+    };
+    for n in 0..limits::UNDERWAY_PER_ADDRESS {
+        begin(format!("2a00:1:2:3::{n:x}")).expect("is taken");
     }
-    for url in ["", "ftp://a/b", "http://me:word@example.org/", "file:///etc/passwd"] {
-        assert!(matches!(cinema.films.fetch(&ana(), HERE, url), Err(Refusal::Url(_))), "{url}");
-    }
+    assert!(matches!(begin("2a00:1:2:3:f::1".to_owned()), Err(Refusal::TooMany)));
+    begin("2a00:1:2:4::1".to_owned()).expect("is another network");
     cinema.end().await;
 }
