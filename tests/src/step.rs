@@ -15,13 +15,34 @@ const QUIET: f32 = 1e-3;
 /// Less alike than this is something else.
 const ALIKE: f32 = 0.5;
 
+/// More alike than this is surely the same.
+const SAME: f32 = 0.9;
+/// The last lag is looked for so far around first, milliseconds.
+const NEAR_MS: usize = 3;
+
 /// How much later the second hears at `at` what the first hears there, milliseconds, looked for up to
 /// `most_ms` to both sides; `None` where it is too quiet, or nothing alike is found.
 #[must_use]
 pub fn lag_ms(first: &[f32], second: &[f32], at: usize, most_ms: usize) -> Option<f64> {
+    lag(first, second, at, 0, most_ms).filter(|found| found.1 > ALIKE).map(|found| to_ms(found.0))
+}
+
+fn to_ms(samples: isize) -> f64 {
+    samples as f64 * 1000.0 / RATE as f64
+}
+
+/// The lag in samples, looked for around another one, and how alike they are there.
+fn lag(
+    first: &[f32],
+    second: &[f32],
+    at: usize,
+    around: isize,
+    most_ms: usize,
+) -> Option<(isize, f32)> {
     let most = RATE / 1000 * most_ms;
     let part = first.get(at..at + WINDOW)?;
-    let whole = second.get(at.checked_sub(most)?..at + WINDOW + most)?;
+    let begin = at.checked_add_signed(around)?.checked_sub(most)?;
+    let whole = second.get(begin..begin + WINDOW + 2 * most)?;
     let power = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>();
     let loud = power(part);
     if loud < QUIET * QUIET * WINDOW as f32 {
@@ -33,7 +54,7 @@ pub fn lag_ms(first: &[f32], second: &[f32], at: usize, most_ms: usize) -> Optio
     };
     let (best, alike) =
         (0..=2 * most).map(|s| (s, likeness(s))).max_by(|a, b| a.1.total_cmp(&b.1))?;
-    (alike > ALIKE).then(|| (best as f64 - most as f64) * 1000.0 / RATE as f64)
+    Some((around + best as isize - most as isize, alike))
 }
 
 /// Eight sums at once, which the compiler makes one instruction of.
@@ -67,12 +88,21 @@ pub fn edges(samples: &[f32]) -> Vec<usize> {
 }
 
 /// The lags of `second` behind `first` in milliseconds, and at which sample each: one each `every`
-/// samples from `from` on.
+/// samples from `from` on. Each is looked for where the last one was, and farther if it is not there.
 #[must_use]
 pub fn lags_ms(first: &[f32], second: &[f32], from: usize, every: usize) -> Vec<(usize, f64)> {
     let end = first.len().min(second.len());
-    let lag = |at| lag_ms(first, second, at, 100).map(|lag| (at, lag));
-    (from..end).step_by(every).filter_map(lag).collect()
+    let mut last = 0;
+    let mut lags = Vec::new();
+    for at in (from..end).step_by(every) {
+        let near = lag(first, second, at, last, NEAR_MS).filter(|(_, alike)| *alike > SAME);
+        let far = || lag(first, second, at, 0, 100).filter(|(_, alike)| *alike > ALIKE);
+        if let Some((found, _)) = near.or_else(far) {
+            last = found;
+            lags.push((at, to_ms(found)));
+        }
+    }
+    lags
 }
 
 /// The frame numbers of the test pattern on the left and on the right half of a screen at the same
@@ -139,6 +169,19 @@ mod tests {
             let lead = lag_ms(&second, &first, RATE, 100).expect("a lag");
             assert!((lead + samples as f64 / 48.0).abs() < 0.01, "{samples}: {lead}");
         }
+    }
+
+    #[test]
+    fn a_lag_that_changes_is_followed() {
+        let first = noise(RATE * 5);
+        let mut second = vec![0.0; 96];
+        second.extend(&first[..RATE * 5 / 2]);
+        second.extend(vec![0.0; 3_000]);
+        second.extend(&first[RATE * 5 / 2..]);
+        let lags = lags_ms(&first, &second, RATE, RATE);
+        let found: Vec<(usize, i64)> =
+            lags.iter().map(|(at, ms)| (at / RATE, *ms as i64)).collect();
+        assert_eq!(found, [(1, 2), (2, 2), (3, 64), (4, 64)]);
     }
 
     #[test]
