@@ -113,10 +113,12 @@ mod tests {
             assert_eq!(passwords.line.available_permits(), limits::HASHES_WAITING - 1);
             drop(go);
             busy.await.expect("no panic").expect_err("nothing was sent");
-            while passwords.line.available_permits() < limits::HASHES_WAITING {
+            // Both come back; the test is over when they have.
+            while passwords.line.available_permits() < limits::HASHES_WAITING
+                || passwords.turns.available_permits() < limits::HASHES
+            {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(passwords.turns.available_permits(), limits::HASHES);
         });
     }
 
