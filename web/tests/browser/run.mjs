@@ -242,7 +242,7 @@ const tests = {
           await pictures(page, 5);
           await page.keyboard.press("i");
           await until(page, () => document.querySelector(".figures dd"));
-          if (path.endsWith("words")) await until(page, () => !document.querySelector(".words").hidden);
+          if (path.endsWith("words")) await until(page, () => document.querySelector(".words")?.hidden === false);
         } else {
           await until(page, () => document.querySelector("stream-card, .note, .api tr"));
         }
@@ -262,7 +262,7 @@ const tests = {
   async "the keyboard reaches everything in order, sees where it is, and gets out again"() {
     const page = await open("/?watch=words");
     await pictures(page, 5);
-    await until(page, () => !document.querySelector(".words").hidden);
+    await until(page, () => document.querySelector(".words")?.hidden === false);
     const visited = [];
     for (let i = 0; i < 40; i += 1) {
       await page.keyboard.press("Tab");
@@ -318,7 +318,7 @@ const tests = {
 
   async "subtitles are chosen, shown, remembered, and there without their origin"() {
     const line = (page, text) => until(page, (text) => document.querySelector(".lines").innerText === text && !document.querySelector(".lines").hidden, text);
-    const menu = (page) => until(page, () => !document.querySelector(".words").hidden);
+    const menu = (page) => until(page, () => document.querySelector(".words")?.hidden === false);
     let page = await open("/?watch=words", { locale: "en" });
     await pictures(page, 5);
     await menu(page);
