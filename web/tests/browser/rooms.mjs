@@ -103,6 +103,8 @@ export function roomTests({ open, until, shot, start, stop, restart, port }) {
       assert.equal(await ben.locator(".log b", { hasText: "look" }).count(), 0, "chat became markup");
       await ben.getByRole("button", { name: "applauds" }).click();
       await nora.heard("Ben applauds");
+      // A finger first asks for the bar.
+      await ben.evaluate(() => document.querySelector("room-stage").wake());
       await ben.getByRole("button", { name: "Pause" }).click();
       for (const page of [ana, ben]) await until(page, () => document.querySelector("room-stage").video.paused);
       const [a, b] = await Promise.all([ana, ben].map((page) => page.evaluate(() => document.querySelector("room-stage").video.currentTime)));
