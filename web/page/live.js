@@ -1,6 +1,7 @@
 // A live stream: through a WebSocket into a video element, or onto a canvas.
 import { Pictures } from "./canvas.js";
-import { Clock, LiveSteering, backOff } from "./playout.js";
+import { NodeClock } from "./clock.js";
+import { LiveSteering, backOff } from "./playout.js";
 import { Buffer, canPlay } from "./source.js";
 
 /** Of a binary message: what it is, when it is shown, when it was captured. */
@@ -30,7 +31,7 @@ export class LivePlayer extends EventTarget {
     this.attempt = 0;
     this.closed = false;
     this.paused = false;
-    this.clock = new Clock();
+    this.clock = new NodeClock();
     this.steering = new LiveSteering();
     this.bytes = 0;
     this.jumps = 0;
@@ -109,7 +110,7 @@ export class LivePlayer extends EventTarget {
 
   /** @param {Record<string, any>} word */
   told(word) {
-    if (word.say === "pong") this.clock.heard(word.sent, performance.now(), word.clock_us);
+    if (word.say === "pong") this.clock.heard(word.sent, performance.now(), word.clock_us / 1000);
     else if (word.say === "describe") this.describe(word);
     else if (word.say === "held") this.say("the source is away");
     else if (word.say === "resumed") this.say("");
@@ -228,8 +229,9 @@ export class LivePlayer extends EventTarget {
   /** From capture to presentation of media time `at`, milliseconds; undefined while unknown.
    * @param {number} at seconds */
   delay(at) {
-    const now = this.clock.now(performance.now());
-    return now === undefined || !this.captured ? undefined : now - (at * 1e6 + this.captured) / 1000;
+    const now = performance.now();
+    const offset = this.clock.offset(now);
+    return offset === undefined || !this.captured ? undefined : now + offset - (at * 1e6 + this.captured) / 1000;
   }
 
   ahead() {

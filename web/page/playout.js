@@ -76,33 +76,6 @@ export class LiveSteering {
   }
 }
 
-/** The node's clock, from pings: the one that took least is believed. */
-export class Clock {
-  constructor() {
-    /** @type {{ trip: number, offset: number, at: number }[]} */
-    this.pings = [];
-  }
-
-  /**
-   * All in milliseconds of the page's clock, but the node's in microseconds of its own.
-   * @param {number} sent @param {number} received @param {number} clockUs
-   */
-  heard(sent, received, clockUs) {
-    const trip = received - sent;
-    if (!(trip >= 0)) return;
-    this.pings.push({ trip, offset: clockUs / 1000 - (sent + trip / 2), at: received });
-    this.pings = this.pings.filter((ping) => received - ping.at < 60_000).slice(-60);
-  }
-
-  /** The node's clock, milliseconds; undefined until a ping was answered.
-   * @param {number} now of the page's clock */
-  now(now) {
-    if (this.pings.length === 0) return undefined;
-    const best = this.pings.reduce((a, b) => (b.trip < a.trip ? b : a));
-    return now + best.offset;
-  }
-}
-
 /**
  * Index of the segment that holds a time: the last that begins at or before it.
  * @param {number[]} starts @param {number} at

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Site } from "./site.mjs";
+import { stamps } from "./stamps.mjs";
 
 const [bin, modules] = process.argv.slice(2);
 const require = createRequire(join(modules, "x.js"));
@@ -28,35 +29,6 @@ const browser = await chromium.launch({
 });
 const middle = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 const rest = (time) => new Promise((resolve) => setTimeout(resolve, time));
-
-/** Milliseconds from capture to display of so many pictures of the page's video, sorted. */
-const stamps = (page, count) => page.evaluate((count) => new Promise((resolve) => {
-  const video = document.querySelector("video");
-  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  const draw = canvas.getContext("2d", { willReadFrequently: true });
-  const found = [];
-  const look = () => {
-    const now = Date.now();
-    draw.drawImage(video, 0, 0);
-    const { width, height } = canvas;
-    const edge = (n, side, blocks) => Math.floor((n * side) / blocks);
-    const bright = [];
-    for (let row = 3; row < 9; row += 1) {
-      for (let column = 3; column < 19; column += 1) {
-        const [left, right] = [edge(column, width, 64), edge(column + 1, width, 64)];
-        const [top, bottom] = [edge(row, height, 36), edge(row + 1, height, 36)];
-        bright.push(draw.getImageData((left + right) >> 1, (top + bottom) >> 1, 1, 1).data[1]);
-      }
-    }
-    const threshold = (Math.min(...bright) + Math.max(...bright)) / 2;
-    const bits = bright.map((level) => (level > threshold ? 1n : 0n));
-    const captured = Number(bits.slice(32, 80).reduce((sum, bit) => sum * 2n + bit, 0n));
-    if (Math.abs(now - captured) < 60_000) found.push(now - captured);
-    if (found.length < count) video.requestVideoFrameCallback(look);
-    else resolve(found.sort((a, b) => a - b));
-  };
-  video.requestVideoFrameCallback(look);
-}), count);
 
 const said = (list) => `${list[list.length >> 1]} ms (median), ${list[Math.floor(list.length * 0.95)]} ms (95 %)`;
 

@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { accounts } from "./accounts.mjs";
 import { films } from "./films.mjs";
 import { roomTests } from "./rooms.mjs";
+import { stamps } from "./stamps.mjs";
 import { youtubeTests } from "./youtube.mjs";
 
 const [bin, modules, shots] = process.argv.slice(2);
@@ -103,36 +104,6 @@ const state = (page) => page.evaluate(() => {
 const shot = (page, name) => shots && page.screenshot({ path: join(shots, `${name}.png`) });
 const pictures = (page, count) => until(page, (count) => Number(document.querySelector("watch-page")?.dataset.pictures) >= count, count);
 
-/** Milliseconds from capture to display of so many pictures, read from the pictures themselves
- * (docs/TEST-PATTERN.md): the page is on the machine of the test pattern, whose clock it shares. */
-const stamped = (page, count) => page.evaluate((count) => new Promise((resolve) => {
-  const { video } = document.querySelector("watch-page");
-  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  const draw = canvas.getContext("2d", { willReadFrequently: true });
-  const found = [];
-  const look = () => {
-    const now = Date.now();
-    draw.drawImage(video, 0, 0);
-    const { width, height } = canvas;
-    const edge = (n, side, blocks) => Math.floor((n * side) / blocks);
-    const bright = [];
-    for (let row = 3; row < 9; row += 1) {
-      for (let column = 3; column < 19; column += 1) {
-        const [left, right] = [edge(column, width, 64), edge(column + 1, width, 64)];
-        const [top, bottom] = [edge(row, height, 36), edge(row + 1, height, 36)];
-        bright.push(draw.getImageData((left + right) >> 1, (top + bottom) >> 1, 1, 1).data[1]);
-      }
-    }
-    const middle = (Math.min(...bright) + Math.max(...bright)) / 2;
-    const bits = bright.map((level) => (level > middle ? 1n : 0n));
-    const captured = Number(bits.slice(32, 80).reduce((sum, bit) => sum * 2n + bit, 0n));
-    if (Math.abs(now - captured) < 60_000) found.push(now - captured);
-    if (found.length < count) video.requestVideoFrameCallback(look);
-    else resolve(found.sort((a, b) => a - b)[count >> 1]);
-  };
-  video.requestVideoFrameCallback(look);
-}), count);
-
 /** What axe finds wrong. */
 async function inspect(page, what) {
   await page.evaluate(AXE);
@@ -184,7 +155,7 @@ const tests = {
     const page = await open("/?watch=pattern");
     await pictures(page, 240);
     await until(page, () => Number(document.querySelector("watch-page").dataset.delay) > 0);
-    const seen = await stamped(page, 31);
+    const seen = (await stamps(page, 31))[15];
     const now = await state(page);
     console.log(`  live: first picture after ${now.first} ms, ${now.delay} ms from capture to presentation by the page's figures, ${seen} ms by the pictures', ${now.stalls} stalls`);
     assert.ok(Math.abs(seen - now.delay) < 150, "the page's figure is wrong");
