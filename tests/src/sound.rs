@@ -12,14 +12,14 @@ pub const RATE: usize = 48_000;
 
 /// Most cards of one server.
 pub const MOST_CARDS: usize = PLACES.len();
-/// The channels of its sink.
+/// The channels of its sink; not the one for low frequencies, into which nothing is mixed.
 const PLACES: [&str; 8] = [
     "front-left",
     "front-right",
     "rear-left",
     "rear-right",
     "front-center",
-    "lfe",
+    "rear-center",
     "side-left",
     "side-right",
 ];
