@@ -88,10 +88,11 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let _announcement = announced(&node, &addresses, args.no_announce);
     let named = distinct(args.origin);
     let rooms_file = lobby.as_ref().and_then(|lobby| lobby.file());
-    say_hello(&named, rooms_file, accounts.as_ref(), &addresses, &pages);
-
     let cinema = wanted.map(|settings| Cinema::open(settings, &node, &Handle::current()));
     let cinema = cinema.transpose()?;
+    // Nothing can fail any more.
+    say_hello(&named, rooms_file, accounts.as_ref(), &addresses, &pages);
+
     let recorded = node.clone();
     // Reading the folder is work for another thread; nobody waits for it.
     tokio::task::spawn_blocking(move || recorded.offer_recorded());

@@ -16,11 +16,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+mod common;
+
+use common::PATIENCE;
+
 const BUNNY: &str = "big-buck-bunny-480p-30s.mp4";
 const BUNNY_51: &str = "big-buck-bunny-720p-5s.mp4";
 const CITY: &str = "city-360p-7s-silent.mp4";
-/// No condition takes longer, unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(name)
@@ -77,18 +79,8 @@ impl Served {
 
     /// Waits until the catalogue is as it should be.
     async fn catalogue(&self, is_so: impl Fn(&[StreamInfo]) -> bool) -> Vec<StreamInfo> {
-        let mut changes = self.node.catalogue_changes();
-        let waiting = async {
-            loop {
-                let catalogue = self.node.catalogue();
-                if is_so(&catalogue) {
-                    return catalogue;
-                }
-                changes.changed().await.expect("the node lives");
-            }
-        };
-        let waited = timeout(PATIENCE, waiting).await;
-        waited.unwrap_or_else(|_| panic!("still {:?}", self.node.catalogue()))
+        let waited = common::catalogue(&self.node, is_so).await;
+        waited.unwrap_or_else(|other| panic!("still {other:?}"))
     }
 
     async fn viewer(&self, stream: &str) -> Viewer {

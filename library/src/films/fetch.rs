@@ -5,7 +5,7 @@
 //! A redirect is another connection, and looked at like the first. No proxy is used.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -51,7 +51,10 @@ impl<R: Resolver> Resolver for Guarded<R> {
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(Error::Other(Box::new(Forbidden::Password)));
         }
-        let found = self.inner.resolve(uri, config, timeout)?;
+        let found = self.inner.resolve(uri, config, timeout).map_err(|error| match error {
+            Error::Io(_) => Error::HostNotFound,
+            other => other,
+        })?;
         if found.iter().all(|address| (self.allowed)(address.ip())) {
             return Ok(found);
         }
@@ -165,6 +168,21 @@ fn said(error: &Error, url: &str) -> String {
         }
         Error::TooManyRedirects => "the address leads from one to the next without end".to_owned(),
         Error::BadUri(_) => "the address leads to one that is none".to_owned(),
+        Error::Io(error) => match error.kind() {
+            ErrorKind::ConnectionRefused => {
+                format!("nothing answers at '{host}'; check the address")
+            }
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe => {
+                format!(
+                    "the connection to '{host}' broke; try again later, or download the film \
+                     and add the file"
+                )
+            }
+            _ => format!("'{host}' does not give it: {error}; check the address"),
+        },
         other => format!("'{host}' does not give it: {other}; check the address"),
     }
 }

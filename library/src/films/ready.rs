@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::demux::{Movie, Way};
 use media::segment::{self, Conversion, Plan};
+use media::subtitle;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::film::{Film, Stage};
@@ -47,10 +48,16 @@ async fn prepare(films: &Films, film: &Arc<Film>) -> Result<(), String> {
         Found::Plays => put(films, film, part, film.card().ending).await,
         Found::Converts(length_us) => {
             film.set_stage(Stage::Waiting);
-            let _turn = turn(films.converting(), film).await?;
             let converted = films.converted(film.id);
-            let placed = match convert(films, film, &converted, length_us).await {
-                Ok(()) => put(films, film, converted.clone(), "mkv".to_owned()).await,
+            let made = {
+                let _turn = turn(films.converting(), film).await?;
+                convert(films, film, &converted, length_us).await
+            };
+            let placed = match made {
+                Ok(()) => {
+                    keep_texts(films, film).await;
+                    put(films, film, converted.clone(), "mkv".to_owned()).await
+                }
                 Err(why) => Err(why),
             };
             if placed.is_err() {
@@ -62,6 +69,29 @@ async fn prepare(films: &Films, film: &Arc<Film>) -> Result<(), String> {
             }
             placed
         }
+    }
+}
+
+/// Keeps the subtitles that are within what arrived: converted it has none. A film is worth having
+/// without them, too.
+async fn keep_texts(films: &Films, film: &Arc<Film>) {
+    film.set_stage(Stage::Checking);
+    let Ok(_turn) = turn(films.checking(), film).await else { return };
+    let (with, of) = (films.clone(), film.clone());
+    let kept = on_thread(move || {
+        let to = with.texts(of.id);
+        let is_wanted = || !of.is_gone() && !with.is_stopped();
+        let fits = with.check_spare(&of, 0).map_err(|error| error.to_string());
+        let kept = fits.and_then(|()| {
+            subtitle::keep(&with.part(of.id), &to, &is_wanted).map_err(|error| error.to_string())
+        });
+        kept.inspect_err(|_| {
+            // There may be none.
+            let _ = std::fs::remove_file(&to);
+        })
+    });
+    if let Err(error) = kept.await {
+        tracing::warn!("films: '{}' lost its subtitles: {error}", film.card().title);
     }
 }
 
@@ -180,6 +210,8 @@ impl Films {
         }
         let card = film.change(|card| ending.clone_into(&mut card.ending));
         card.write(&self.card(film.id)).map_err(of_io)?;
+        // There may be none.
+        let _ = std::fs::rename(self.texts(film.id), self.added_texts(film.id));
         std::fs::rename(from, self.place(film, ending)).map_err(of_io)?;
         for path in [self.part(film.id), self.incoming_card(film.id)] {
             let _ = std::fs::remove_file(path);

@@ -92,6 +92,15 @@ impl Films {
         self.incoming().join(format!("{id}.mkv"))
     }
 
+    /// The subtitles of what is converted, and of a film that plays.
+    pub(super) fn texts(&self, id: FilmId) -> PathBuf {
+        self.incoming().join(format!("{id}.mks"))
+    }
+
+    pub(super) fn added_texts(&self, id: FilmId) -> PathBuf {
+        self.added().join(format!("{id}.mks"))
+    }
+
     pub(super) fn incoming_card(&self, id: FilmId) -> PathBuf {
         self.incoming().join(format!("{id}.json"))
     }
@@ -106,9 +115,10 @@ impl Films {
         let _filing = film.filing();
         let id = film.id;
         let place = self.place(film, &film.card().ending);
-        let paths =
-            [place, self.card(id), self.part(id), self.converted(id), self.incoming_card(id)];
-        for path in paths {
+        // The card after its film: a card alone is tidied, a film alone would be nobody's.
+        let added = [self.added_texts(id), place, self.card(id)];
+        let incoming = [self.part(id), self.converted(id), self.texts(id), self.incoming_card(id)];
+        for path in added.into_iter().chain(incoming) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!("films: {} could not be removed: {error}", path.display());

@@ -17,12 +17,15 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+#[path = "../common/mod.rs"]
+mod common;
 mod fetched;
 mod interrupted;
 
+use common::PATIENCE;
+
 const CITY: &str = "city-360p-7s-silent.mp4";
 const BUNNY_51: &str = "big-buck-bunny-720p-5s.mp4";
-const PATIENCE: Duration = Duration::from_secs(60);
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn sample(name: &str) -> Vec<u8> {
@@ -69,20 +72,9 @@ impl Cinema {
     }
 
     async fn catalogue(&self, is_so: impl Fn(&[StreamInfo]) -> bool) -> Vec<StreamInfo> {
-        let mut changes = self.node.catalogue_changes();
-        let waiting = async {
-            loop {
-                let catalogue = self.node.catalogue();
-                if is_so(&catalogue) {
-                    return catalogue;
-                }
-                changes.changed().await.expect("the node lives");
-            }
-        };
-        let waited = timeout(PATIENCE, waiting).await;
-        waited.unwrap_or_else(|_| {
-            panic!("still {:?}, {:?}", self.node.catalogue(), self.films.list(Some(&ana())))
-        })
+        let waited = common::catalogue(&self.node, is_so).await;
+        let films = || self.films.list(Some(&ana()));
+        waited.unwrap_or_else(|other| panic!("still {other:?}, {:?}", films()))
     }
 
     /// What is said of a film to who added it, once it is so.
@@ -203,6 +195,40 @@ async fn what_viewers_cannot_play_is_converted() {
     assert!(catalogue[0].summary.contains("stereo"), "{}", catalogue[0].summary);
     let stored = folder.path().join("added").join(format!("{id}.mkv"));
     assert!(stored.is_file() && files(&cinema.films.incoming()).is_empty());
+    cinema.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_converted_keeps_its_subtitles() {
+    let folder = tempfile::tempdir().expect("folder");
+    let texts = folder.path().join("texts.srt");
+    std::fs::write(&texts, "1\n00:00:01,000 --> 00:00:02,000\nHello\n").expect("written");
+    let made = folder.path().join("made.mkv");
+    let bunny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(BUNNY_51);
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-nostdin", "-i"])
+        .args([&bunny, Path::new("-i"), &texts])
+        .args(["-map", "0:v", "-map", "0:a", "-map", "1", "-map", "1", "-map", "1", "-c", "copy"])
+        .args(["-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=fre"])
+        .arg(&made)
+        .status();
+    assert!(status.expect("ffmpeg").success());
+    let bytes = std::fs::read(&made).expect("made");
+    std::fs::remove_file(made).expect("removed");
+    std::fs::remove_file(texts).expect("removed");
+
+    let cinema = Cinema::usual(&folder);
+    let id = cinema.add("Bunny.mkv", &bytes).await;
+    let line = cinema.line(id, |line| matches!(line.stage, "ready" | "failed")).await;
+    assert_eq!((line.stage, line.why), ("ready", None));
+    let added = folder.path().join("added");
+    let found = media::subtitle::within(&added.join(format!("{id}.mkv")));
+    let languages: Vec<&str> = found.iter().map(|found| found.track.language.as_str()).collect();
+    assert_eq!(languages, ["ger", "fre", ""]);
+    assert!(found.iter().all(|found| found.read().expect("a text").contains("Hello")));
+    assert!(files(&cinema.films.incoming()).is_empty(), "{:?}", files(&cinema.films.incoming()));
+    cinema.films.remove(id, &ana()).expect("is removed");
+    assert!(files(&added).is_empty(), "{:?}", files(&added));
     cinema.end().await;
 }
 

@@ -1,7 +1,7 @@
 //! Subtitles of a movie as WebVTT: files that lie beside it, and texts within it.
 //!
 //! ```text
-//! beside  NAME.srt, NAME.en.vtt, ...
+//! beside  NAME.srt, NAME.en.vtt, ... (and NAME.mks, which is Matroska with nothing but subtitles)
 //! cues    SubRip and WebVTT to WebVTT as it is served
 //! ```
 //!
@@ -71,9 +71,19 @@ pub fn beside(path: &Path) -> Vec<Found> {
     beside::find(path)
 }
 
-/// Those within the movie at `path`: ffprobe looks into it, and none are found without it.
+/// Those within the movie at `path`, and within a file beside it that ends in `.mks`: ffprobe looks into
+/// them, and none are found without it.
 #[must_use]
 pub fn within(path: &Path) -> Vec<Found> {
+    let mut found = within_file(path);
+    let beside = path.with_extension("mks");
+    if beside != path && beside.is_file() {
+        found.extend(within_file(&beside));
+    }
+    found
+}
+
+fn within_file(path: &Path) -> Vec<Found> {
     let Ok(metadata) = fs::metadata(path) else { return Vec::new() };
     let streams = subtitles::list(path).unwrap_or_default();
     let found = streams.into_iter().map(|stream| {
@@ -82,6 +92,22 @@ pub fn within(path: &Path) -> Vec<Found> {
         Found::new(place, language, title, &metadata)
     });
     found.collect()
+}
+
+/// Writes those within the movie at `path` into the file `to`, whose name ends in `.mks`; none, if there
+/// are none. Takes as long as ffmpeg needs to read the movie, or until it `is_wanted` no more.
+///
+/// # Errors
+/// [`Error::Ffmpeg`]; a file that was begun is left to the caller.
+pub fn keep(path: &Path, to: &Path, is_wanted: &dyn Fn() -> bool) -> Result<(), Error> {
+    let mut texts = subtitles::list(path).unwrap_or_default();
+    texts.truncate(limits::SUBTITLES);
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let most = (limits::SUBTITLES * limits::SUBTITLE) as u64;
+    let failed = |said| Error::Ffmpeg { name: path.display().to_string(), said };
+    subtitles::keep(path, &texts, to, most, is_wanted).map_err(failed)
 }
 
 impl Found {

@@ -199,9 +199,9 @@ fn answers_that_are_no_film_are_said() {
     for (answer, words) in [
         (page, "a page at this address"),
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "404"),
-        (cut, "does not give it"),
+        (cut, "broke; try again later"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "does not give it"),
-        ("", "does not give it"),
+        ("", "broke; try again later"),
     ] {
         let (there, _) = host(WORLD, vec![answer.to_owned()]);
         let error = fetched(&usual(), &format!("http://{there}/")).expect_err(words);

@@ -4,13 +4,17 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Failure, Input, Stderr, Tools, os, probe};
 
 /// What ffmpeg calls subtitles that are texts; others are pictures.
 const TEXTS: [&str; 8] =
     ["subrip", "ass", "ssa", "webvtt", "mov_text", "text", "subviewer", "microdvd"];
+/// Those of them that are kept as they are; others become SubRip.
+const KEPT: [&str; 4] = ["subrip", "ass", "ssa", "webvtt"];
+/// How often it is looked whether they are still wanted.
+const LOOK: Duration = Duration::from_millis(100);
 /// All of a movie has to be read: a disk takes so long for the largest.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -23,6 +27,7 @@ pub(crate) struct Text {
     pub(crate) language: String,
     /// For people; empty if there is none.
     pub(crate) title: String,
+    is_kept: bool,
 }
 
 /// All streams of text; `None` without ffprobe, or if it cannot read the movie.
@@ -35,7 +40,8 @@ pub(crate) fn list(movie: &Path) -> Option<Vec<Text>> {
         let tags = &stream.tags;
         let known = tags.language != "und";
         let language = if known { tags.language.clone() } else { String::new() };
-        Text { index: stream.index, language, title: tags.title.clone() }
+        let is_kept = KEPT.contains(&stream.codec_name.as_str());
+        Text { index: stream.index, language, title: tags.title.clone(), is_kept }
     };
     Some(probe.streams.iter().filter(|stream| is_text(stream)).map(text).collect())
 }
@@ -51,10 +57,7 @@ pub(crate) fn read(movie: &Path, index: u32, most: usize) -> Result<Vec<u8>, Str
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| match Failure::of_spawn(error) {
-            Failure::Spawn(error) => error.to_string(),
-            _ => "it is not installed; apt install ffmpeg".to_owned(),
-        })?;
+        .map_err(unstarted)?;
     let stderr = Stderr::collect(&mut child);
     let stdout = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
@@ -72,5 +75,52 @@ pub(crate) fn read(movie: &Path, index: u32, most: usize) -> Result<Vec<u8>, Str
         Ok(Some(text)) if !text.is_empty() => Ok(text),
         Err(RecvTimeoutError::Timeout) => Err("it takes too long".to_owned()),
         _ => Err(stderr.last_line()),
+    }
+}
+
+/// Writes streams of text into a Matroska file of at most about `most` bytes; or the last that ffmpeg said.
+pub(crate) fn keep(
+    movie: &Path,
+    texts: &[Text],
+    to: &Path,
+    most: u64,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<(), String> {
+    let mut arguments = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        let codec = if text.is_kept { "copy" } else { "subrip" };
+        let map = format!("0:{}", text.index);
+        arguments.extend(["-map".into(), map, format!("-c:s:{number}"), codec.to_owned()]);
+    }
+    let mut child = Command::new(&Tools::default().ffmpeg)
+        .args(os(&["-nostdin", "-hide_banner", "-loglevel", "error", "-y"]))
+        .args(Input::File(movie.to_owned()).arguments())
+        .args(arguments)
+        .args(["-fs", &most.to_string(), "-f", "matroska"])
+        .arg(to)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(unstarted)?;
+    let stderr = Stderr::collect(&mut child);
+    let began = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(_)) => return Err(stderr.last_line()),
+            Ok(None) if is_wanted() && began.elapsed() < PATIENCE => std::thread::sleep(LOOK),
+            _ => break,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    Err("it takes too long, or is not wanted any more".to_owned())
+}
+
+fn unstarted(error: std::io::Error) -> String {
+    match Failure::of_spawn(error) {
+        Failure::Spawn(error) => error.to_string(),
+        _ => "it is not installed; apt install ffmpeg".to_owned(),
     }
 }
