@@ -61,8 +61,8 @@ fn unless(done: bool) -> Vec<String> {
     missing.into_iter().collect()
 }
 
-/// Where in the recording one is, microseconds; 0 in a live stream.
+/// Where in the recording one is, microseconds from its start; 0 in a live stream.
 fn position_us(shared: &Shared) -> i64 {
     let progress = *shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
-    progress.map_or(0, |p| p.cue.position_us(now(), shared.schedule.delay_us()))
+    progress.map_or(0, |p| p.position_us(now(), shared.schedule.delay_us()))
 }

@@ -229,7 +229,7 @@ async fn keys_are_for_all() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(says(Command::Pause).await, Remote::Play);
+    assert_eq!(says(Command::Pause).await, Remote::Pause, "nobody has to wait for all");
     assert_eq!(says(Command::Skip(10_000_000)).await, Remote::Seek(70_000_000));
     assert_eq!(says(Command::Skip(10_000_000)).await, Remote::Seek(80_000_000), "from there on");
     assert_eq!(says(Command::Skip(-3_600_000_000)).await, Remote::Seek(0));
@@ -246,6 +246,10 @@ async fn keys_are_for_all() {
         panic!("no seek")
     };
     assert!((20_000_000..25_000_000).contains(&us), "{us}");
+    node.tells(Message::Timeline(timeline(3, 0, 30_000_000, Going::Paused)));
+    cue(&mut viewer, Cue::stands).await;
+    viewer.remote.send(Command::Pause).await.expect("listens");
+    assert_eq!(node.hears().await, Message::Remote(Remote::Play));
 }
 
 #[tokio::test]

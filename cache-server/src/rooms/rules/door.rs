@@ -1,11 +1,15 @@
 //! Entering, knocking, coming back, leaving.
 
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
 use proto::recording::RecordingId;
 use proto::room::{Entered, Film, Going, OwnCopy, Refusal, RoomToken, What};
 use proto::time::Stamp;
 use proto::{Message, limits};
+use relay::guard::subscriber;
 
-use super::pace::Pace;
+use super::pace::{Pace, Rate};
 use super::state::hash;
 use super::{Enter, Event, Knocker, MEMBERS_PAUSE_US, Member, Output, Room, SeatId, words};
 
@@ -15,6 +19,30 @@ const AWAY_US: i64 = 600_000_000;
 const KNOCK_US: i64 = 600_000_000;
 /// Own copies whose lengths differ by less are of the same length, microseconds: containers round.
 const SAME_LENGTH_US: u64 = 500_000;
+
+/// How often who is of one address may be let in: it is told to all, and kept among what they say.
+const ARRIVE: Rate = Rate { burst: 60, every_us: 5_000_000 };
+/// Addresses of which it is known how often; then the one is forgotten that came the longest ago.
+const ARRIVED_FROM: usize = 256;
+
+/// From where people came, the last at the end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arrivals(VecDeque<(IpAddr, Pace)>);
+
+impl Arrivals {
+    fn may(&mut self, address: IpAddr, now: Stamp) -> bool {
+        let address = subscriber(address);
+        let known = self.0.iter().position(|(of, _)| *of == address);
+        let known = known.and_then(|index| self.0.remove(index));
+        let mut pace = known.map(|(_, pace)| pace).unwrap_or_default();
+        let may = pace.take(ARRIVE, now);
+        self.0.push_back((address, pace));
+        if self.0.len() > ARRIVED_FROM {
+            self.0.pop_front();
+        }
+        may
+    }
+}
 
 impl Room {
     pub(super) fn enter(&mut self, who: Enter, now: Stamp) {
@@ -27,6 +55,9 @@ impl Room {
         let seat = who.seat;
         if let Some(refusal) = self.refusal(&who) {
             return self.out.push(Output::Dismiss(seat, refusal));
+        }
+        if !self.arrivals.may(who.address, now) {
+            return self.out.push(Output::Dismiss(seat, words::too_fast()));
         }
         let is_first = self.members.is_empty();
         if self.about.settings.approve && !is_first {

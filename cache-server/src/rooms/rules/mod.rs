@@ -178,6 +178,7 @@ pub struct Room {
     knocks: Vec<Knocker>,
     next_knock: u32,
     bans: Vec<Ban>,
+    arrivals: door::Arrivals,
     /// Somebody or nobody is here since then.
     since: Stamp,
     members_told: Stamp,
@@ -210,6 +211,7 @@ impl Room {
             knocks: Vec::new(),
             next_knock: 1,
             bans: Vec::new(),
+            arrivals: door::Arrivals::default(),
             since: now,
             members_told: now,
             members_due: None,

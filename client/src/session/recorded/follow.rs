@@ -204,8 +204,9 @@ impl Follow {
         let position_us = sought_us.unwrap_or_else(|| newest.position_us(node_now));
         let length_us = reel.end_us().saturating_sub(reel.start_us());
         let remote = match command {
-            Command::Pause if newest.going == Going::Playing => Remote::Pause,
-            Command::Pause => Remote::Play,
+            Command::Pause if newest.going == Going::Paused => Remote::Play,
+            // Nor need one wait for all to be ready.
+            Command::Pause => Remote::Pause,
             Command::Skip(by_us) => Remote::Seek(position_us.saturating_add(by_us)),
             Command::Home => Remote::Seek(0),
             Command::End => Remote::Seek(length_us.saturating_sub(END_US)),

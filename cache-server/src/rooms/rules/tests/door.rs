@@ -34,6 +34,31 @@ fn no_more_come_in_than_there_is_room_for() {
 }
 
 #[test]
+fn nobody_comes_and_goes_without_end() {
+    let mut stage = Stage::new();
+    let ana = stage.enter("Ana");
+    stage.words(ana, "hello");
+    let comes = |stage: &mut Stage| {
+        let seat = stage.enter_as(|enter| {
+            enter.ask.name = "Ben".to_owned();
+            enter.address = std::net::Ipv4Addr::new(192, 0, 2, 200).into();
+        });
+        let came = stage.refused(seat).is_none();
+        if came {
+            stage.says(seat, Message::LeaveRoom);
+        } else {
+            assert_eq!(stage.refused(seat), Some(Refusal::TooFast));
+        }
+        came
+    };
+    assert_eq!((0..200).filter(|_| comes(&mut stage)).count(), 60);
+    let eva = stage.enter("Eva");
+    assert!(stage.refused(eva).is_none(), "others come in");
+    stage.wait_us(5 * S);
+    assert!(comes(&mut stage) && !comes(&mut stage));
+}
+
+#[test]
 fn without_the_pin_only_a_token_helps() {
     let mut stage = Stage::new();
     let ana = stage.enter("Ana");
