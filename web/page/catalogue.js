@@ -18,13 +18,14 @@ class Card extends HTMLElement {
   summary = element("span", { className: "quiet" });
   viewers = element("span", { className: "quiet", hidden: true });
   visible = false;
+  missing = false;
 
   /** @param {import("./text.js").Info} info */
   constructor(info) {
     super();
     this.info = info;
-    this.image.addEventListener("error", () => this.image.classList.add("none"));
-    this.image.addEventListener("load", () => this.image.classList.remove("none"));
+    this.image.addEventListener("error", () => this.came(false));
+    this.image.addEventListener("load", () => this.came(true));
     this.seen = new IntersectionObserver(([entry]) => {
       this.visible = Boolean(entry?.isIntersecting);
       this.refresh();
@@ -37,6 +38,12 @@ class Card extends HTMLElement {
   connectedCallback() {
     this.seen.observe(this);
     this.timer = setInterval(() => this.refresh(), 1_000);
+  }
+
+  /** Whether the picture did. @param {boolean} did */
+  came(did) {
+    this.image.classList.toggle("none", !did);
+    this.missing = !did;
   }
 
   /** @param {import("./text.js").Info} info */
@@ -64,7 +71,8 @@ class Card extends HTMLElement {
     if (!this.visible || document.hidden) return;
     const { name, live, state, recording } = this.info;
     const now = performance.now();
-    const due = live ? (state === "running" ? MOVING : STANDING) : Number.POSITIVE_INFINITY;
+    const moves = live && state === "running";
+    const due = moves ? MOVING : live || this.missing ? STANDING : Number.POSITIVE_INFINITY;
     if (this.taken !== undefined && now - this.taken < due) return;
     if (!live && !recording?.poster) return;
     this.taken = now;

@@ -96,10 +96,15 @@ export class RoomDoor extends HTMLElement {
     (this.name.value === "" ? this.name : this.pin).focus();
   }
 
+  /** @param {string} words */
+  say(words) {
+    this.note.textContent = words;
+    this.note.hidden = words === "";
+  }
+
   /** @param {string} reason */
   refuse(reason) {
-    this.note.textContent = reason === "" ? "" : forPage(reason);
-    this.note.hidden = reason === "";
+    this.say(reason === "" ? "" : forPage(reason));
     this.send.disabled = false;
   }
 

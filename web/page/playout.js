@@ -103,6 +103,16 @@ export function wanted(starts, has, at, ahead) {
 }
 
 /**
+ * How far ahead of playback it is here without a hole, seconds.
+ * @param {number[]} starts @param {number} end @param {(index: number) => boolean} has @param {number} at
+ */
+export function reach(starts, end, has, at) {
+  let i = segmentAt(starts, at);
+  while (i < starts.length && has(i)) i += 1;
+  return Math.max(0, (starts[i] ?? end) - at);
+}
+
+/**
  * Where a recording goes on that stands at the edge of a hole: undefined if there is none.
  * @param {Ranges} ranges @param {number} at
  */

@@ -1,6 +1,6 @@
 // A recording: segments by number, fetched ahead of where it is played.
 import { Pictures } from "./canvas.js";
-import { backOff, segmentAt, stepOver, wanted } from "./playout.js";
+import { backOff, reach, segmentAt, stepOver, wanted } from "./playout.js";
 import { Buffer, canPlay } from "./source.js";
 import { path } from "./text.js";
 
@@ -38,6 +38,8 @@ export class RecordedPlayer extends EventTarget {
     this.stood = 0;
     /** @type {number | undefined} */
     this.since = undefined;
+    /** Until it is tried again. @type {number | undefined} */
+    this.retry = undefined;
     /** Whether it plays without waiting. */
     this.flowing = false;
     this.looked = 0;
@@ -124,18 +126,22 @@ export class RecordedPlayer extends EventTarget {
 
   /** @param {unknown} error @param {number} at */
   failed(error, at) {
-    if (this.closed) return;
+    if (this.closed || this.retry !== undefined) return;
     const why = error instanceof Error ? error.message : String(error);
     this.say(`${why}; trying again`);
     this.dispatchEvent(new CustomEvent("over", { detail: why }));
-    this.retry = setTimeout(() => void this.open(at), backOff(this.attempt));
+    this.retry = setTimeout(() => {
+      this.retry = undefined;
+      // Somebody may have gone elsewhere meanwhile.
+      void this.open(this.facts ? this.position() : at);
+    }, backOff(this.attempt));
     this.attempt += 1;
   }
 
   /** Fetches what is wanted next, one at a time. */
   async fill() {
     const { facts } = this;
-    if (!facts || this.fetching || this.closed) return;
+    if (!facts || this.fetching || this.closed || this.retry !== undefined) return;
     const has = (/** @type {number} */ index) => this.here.has(facts.first + index);
     const index = wanted(facts.starts, has, this.position(), facts.pictures_apart ? PICTURES_AHEAD : AHEAD);
     if (index === undefined) return;
@@ -267,7 +273,7 @@ export class RecordedPlayer extends EventTarget {
   /** Looks what was added. */
   async grow() {
     const { facts } = this;
-    if (!facts || facts.finished || this.growing || this.closed) return;
+    if (!facts || facts.finished || this.growing || this.closed || this.retry !== undefined) return;
     if (performance.now() - this.looked < GROWS) return;
     this.looked = performance.now();
     this.growing = true;
@@ -283,6 +289,8 @@ export class RecordedPlayer extends EventTarget {
 
   ahead() {
     const at = this.position();
+    const { facts } = this;
+    if (!this.buffer) return facts ? reach(facts.starts, facts.end, (index) => this.here.has(facts.first + index), at) : 0;
     const range = this.buffer?.ranges().find(([start, end]) => at >= start - 0.1 && at <= end);
     return range ? range[1] - at : 0;
   }

@@ -11,6 +11,8 @@ import { videoOf } from "./youtube.js";
  * @param {string} code */
 const place = (code) => `room ${code}`;
 
+const UNREACHED = "The relay does not answer; trying again.";
+
 /** <room-page>. */
 export class RoomPage extends HTMLElement {
   /** @type {Seat | undefined} */
@@ -72,6 +74,8 @@ export class RoomPage extends HTMLElement {
     if (seat.standing === "knocking") this.wait(seat);
     else if (seat.standing === "inside") await this.enter(seat);
     else if (seat.standing === "gone") this.gone(seat);
+    else if (!seat.socket && this.door) this.door.say(UNREACHED);
+    else if (!seat.socket) this.note(UNREACHED);
   }
 
   /** @param {string} words @param {...Node} more */

@@ -36,6 +36,7 @@ export class Seat extends EventTarget {
     this.standing = "outside";
     /** Whether it is connected. */
     this.here = false;
+    this.leaving = false;
     /** Why one is not in (any more): for people, and a name. */
     this.reason = "";
     this.why = "";
@@ -226,6 +227,7 @@ export class Seat extends EventTarget {
     this.socket = undefined;
     this.here = false;
     if (this.standing === "gone") return;
+    if (this.leaving) return this.gone("", "left");
     if (!this.room && this.errand.say === "create") {
       this.gone("the relay does not answer; try again", "lost");
       return;
@@ -238,7 +240,8 @@ export class Seat extends EventTarget {
 
   /** Leaves the room for good. */
   leave() {
-    // The answer ends it; who is not connected just goes.
+    // The answer ends it, or the end of a connection on which none comes; who is not connected just goes.
+    this.leaving = true;
     if (!this.say({ say: "leave" })) this.gone("", "left");
   }
 

@@ -33,6 +33,8 @@ export class RoomStage extends WatchPage {
   ready = false;
   /** Of what the follower missed, what is known here. */
   missed = 0;
+  /** Epoch in which the film was over here, and the room was told. */
+  stopped = -1;
   /** It is watched since then. */
   since = Number.POSITIVE_INFINITY;
 
@@ -191,8 +193,15 @@ export class RoomStage extends WatchPage {
     });
     this.dataset.late = (late * 1000).toFixed(1);
     // How long the film is its player alone knows: the room stands at its end.
-    const over = this.player instanceof YoutubePlayer && this.player.isOver();
-    if (over && timelines.newest().going === "playing") this.seat.remote("pause");
+    const { epoch: newest, going } = timelines.newest();
+    if (this.isOver() && going === "playing" && this.seat.controls() && this.stopped !== newest) {
+      this.stopped = newest;
+      this.seat.remote("pause");
+    }
+  }
+
+  isOver() {
+    return this.player instanceof YoutubePlayer && this.player.isOver();
   }
 
   /** @returns {import("./controls.js").Deeds} */
@@ -204,8 +213,11 @@ export class RoomStage extends WatchPage {
         const newest = this.seat.timelines?.newest();
         if (!newest || this.info.live) return;
         // Where a browser wants a touch before it plays with sound, this is one.
-        if (!this.unmute.hidden) super.deeds().mute();
-        else remote(newest.going === "playing" ? "pause" : "play");
+        if (!this.unmute.hidden) return super.deeds().mute();
+        // Nor need one wait for all to be ready.
+        if (newest.going !== "paused") return remote("pause");
+        if (this.isOver()) remote("seek", 0);
+        remote("play");
       },
       skip: (by) => this.seek(this.target() + by),
       seek: (to) => this.seek(to),

@@ -25,6 +25,7 @@ export class Elsewhere extends Error {
  *   begin(file: File): Promise<{ id: string, offset: number }>,
  *   offset(id: string): Promise<number>,
  *   send(id: string, offset: number, part: Blob, sent: (bytes: number) => void, signal: AbortSignal): Promise<number>,
+ *   remove(id: string): Promise<void>,
  *   pause(milliseconds: number, signal: AbortSignal): Promise<void>,
  * }} Ask
  */
@@ -61,6 +62,8 @@ export class Upload extends EventTarget {
       const begun = await this.patiently(() => this.ask.begin(this.file));
       this.id = begun.id;
       this.sent = begun.offset;
+      // It may have been called off before it had a number to be removed by.
+      if (this.ending.signal.aborted) return await this.ask.remove(begun.id);
       // The end is said, too, where all of it is there: the relay may not have heard it.
       do this.sent = await this.patiently(() => this.go(begun.id));
       while (this.sent < this.file.size);
@@ -73,6 +76,7 @@ export class Upload extends EventTarget {
   /** The next part; how much the relay has then.
    * @param {string} id */
   async go(id) {
+    this.ending.signal.throwIfAborted();
     if (this.stage === "broken") this.sent = await this.ask.offset(id);
     this.turn("sending");
     const from = this.sent;
@@ -167,6 +171,10 @@ export const overHttp = {
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(part);
   }),
+
+  async remove(id) {
+    await fetch(`/films/${id}`, { method: "DELETE" });
+  },
 
   pause: (milliseconds, signal) => new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);

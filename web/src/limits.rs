@@ -39,8 +39,8 @@ pub const SEGMENT_US: i64 = 1_000_000;
 pub const LAG_US: i64 = 2_000_000;
 /// So many web viewers of a live stream get what comes in bunches.
 pub const CROWD: usize = 40;
-/// How long what comes may wait for more of its bunch: as for native viewers that buffer 250 ms.
-pub const BUNCH: Duration = Duration::from_millis(60);
+/// How long what comes may wait for more of its bunch: half of the least that the page buffers.
+pub const BUNCH: Duration = Duration::from_millis(100);
 /// A live stream is let go so long after its last web viewer.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// A player that reads playlists comes again within this.

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use media::mux::{self, Part};
-use proto::recording::Index;
+use proto::recording::{Index, RecordingId};
 
 use crate::error::Error;
 use crate::form::FILE;
@@ -24,6 +24,8 @@ const OPUS_BYTES: u32 = 1_276 + mux::PACKET_OVERHEAD as u32;
 
 /// Where everything lies.
 struct Layout {
+    /// What it is the file of.
+    id: RecordingId,
     /// Header and index.
     head: Bytes,
     /// Number of the first part's segment.
@@ -67,7 +69,7 @@ impl Layout {
             end += u64::from(part.bytes);
             starts.push(end);
         }
-        Ok((Self { head: head.freeze(), first, starts }, index))
+        Ok((Self { id: index.id, head: head.freeze(), first, starts }, index))
     }
 
     fn length(&self) -> u64 {
@@ -81,7 +83,9 @@ impl Layout {
         }
         let part = self.starts.partition_point(|start| *start <= at) - 1;
         let (start, end) = (self.starts[part], self.starts[part + 1]);
+        movie.is_still(self.id)?;
         let fragment = movie.segment(self.first + part as u64, FILE).await?;
+        movie.is_still(self.id)?;
         let room = (end - start).checked_sub(fragment.len() as u64).filter(|room| *room >= 8);
         let larger = || Error::Unavailable("a segment is larger than it said".to_owned());
         let room = u32::try_from(room.ok_or_else(larger)?).map_err(|_| larger())?;

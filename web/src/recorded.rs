@@ -108,6 +108,17 @@ impl Movie {
         self.index.borrow().clone().ok_or_else(|| self.reason())
     }
 
+    /// Whether the name still means that recording.
+    ///
+    /// # Errors
+    /// It does not, or cannot be read.
+    pub(crate) fn is_still(&self, id: RecordingId) -> Result<(), Error> {
+        if self.index()?.id == id {
+            return Ok(());
+        }
+        Err(Error::Unavailable(format!("'{}' has changed; open it again", self.name)))
+    }
+
     fn reason(&self) -> Error {
         let ended = self.ended.lock().unwrap_or_else(|e| e.into_inner()).clone();
         ended.unwrap_or_else(|| Error::Unavailable(format!("'{}' cannot be read now", self.name)))
@@ -207,9 +218,7 @@ impl Movie {
             return Ok(bytes);
         }
         let bytes = make.await?;
-        if self.index()?.id != key.id {
-            return Err(Error::Unavailable(format!("'{}' has changed; open it again", self.name)));
-        }
+        self.is_still(key.id)?;
         self.shelf.lock().unwrap_or_else(|e| e.into_inner()).put(key, bytes.clone());
         Ok(bytes)
     }

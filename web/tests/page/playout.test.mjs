@@ -1,7 +1,7 @@
 // The logic of the player, without a browser: node --test web/tests/page/playout.test.mjs
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LiveSteering, TARGET, backOff, segmentAt, stepOver, wanted } from "../../page/playout.js";
+import { LiveSteering, TARGET, backOff, reach, segmentAt, stepOver, wanted } from "../../page/playout.js";
 
 test("a live stream begins near its newest picture, and never before its first", () => {
   const steering = new LiveSteering();
@@ -47,6 +47,15 @@ test("segments are found and fetched from where it is played on", () => {
   assert.equal(wanted(starts, has, 0, 30), 0);
   assert.equal(segmentAt([], 5), 0);
   assert.equal(wanted([], has, 0, 30), undefined);
+});
+
+test("what is ahead ends at the first hole", () => {
+  const starts = [0, 2, 4, 6];
+  const has = (...there) => (index) => there.includes(index);
+  assert.equal(reach(starts, 8, has(), 1), 0);
+  assert.equal(reach(starts, 8, has(0, 1, 3), 1), 3);
+  assert.equal(reach(starts, 8, has(0, 1, 2, 3), 1), 7);
+  assert.equal(reach(starts, 8, has(3), 8), 0);
 });
 
 test("a small hole between segments is stepped over, a large one waited for", () => {

@@ -47,12 +47,26 @@ class Relay {
     return this.has;
   }
 
+  async remove(id) {
+    this.log.push(`remove ${id}`);
+  }
+
   async pause(milliseconds) {
     this.log.push(`pause ${milliseconds}`);
   }
 }
 
 const file = (size) => ({ name: "a.mp4", size, lastModified: 1, slice: (from, to) => ({ size: to - from }) });
+
+test("what is called off while it is begun is not sent, and removed", async () => {
+  const relay = new Relay();
+  const upload = new Upload(file(relay.size), relay);
+  const running = upload.run();
+  upload.end();
+  await running;
+  assert.deepEqual(relay.log, ["begin", "remove 1"]);
+  assert.equal(upload.stage, "ended");
+});
 
 test("a film goes in parts, and all of it", async () => {
   const relay = new Relay();
