@@ -407,11 +407,15 @@ fn snapcast() {
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let port = free.expect("a free port").port().to_string();
+    // Without a file of its own it takes the system's, whose stream is silent.
+    let settings = folder.path().join("snapserver.conf");
+    let source = format!("[stream]\nsource = pipe://{fifo}?name=a&mode=read\n");
+    std::fs::write(&settings, source).expect("settings");
     let mut server = Command::new("snapserver");
     server
         .args(["--tcp.enabled", "false", "--http.enabled", "false", "--stream.port", &port])
-        .args(["--server.datadir", &folder.path().display().to_string()])
-        .args(["--stream.source", &format!("pipe://{fifo}?name=a&mode=read")]);
+        .args(["--server.datadir", &folder.path().display().to_string(), "--config"])
+        .arg(settings);
     let _server = Process::spawn("snapserver", server);
     let mut noise = Command::new("ffmpeg");
     noise
