@@ -305,7 +305,13 @@ impl fmt::Display for State {
 impl fmt::Display for Snapshot {
     /// The line for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.stream, self.state)?;
+        if !self.stream.is_empty() {
+            write!(f, "{} ", self.stream)?;
+        }
+        match self.state {
+            State::Playing if self.rate == Some(0.0) => f.write_str("paused")?,
+            state => write!(f, "{state}")?,
+        }
         if let (Some(position), Some(duration)) = (self.position_s, self.duration_s) {
             write!(f, " {} of {}", clock(position), clock(duration))?;
         }

@@ -29,7 +29,7 @@ pub fn line(line: &Line, opened: Option<&str>) -> String {
         What::Speed(permille) => format!("{who} set the speed to {}x", speed(*permille)),
         What::Awaited => format!("waiting for {who}"),
         What::LeftBehind => format!("going on without {who}, who catches up"),
-        What::Asks => format!("{who} asks to be host"),
+        What::Asks => format!("{who} asks to be host (the host: /hand {who} or /deny {who})"),
         What::Hosts => format!("{who} is host now"),
         What::Removed => format!("{who} was sent out"),
     }

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 /** A player that takes longer hangs. */
 const PATIENCE = 120_000;
 /** VLC counts the time it takes to open, too, seconds. */
-const OPENING = 6;
+const OPENING = 12;
 /** Of each, seconds. */
 const LENGTH = 5;
 

@@ -166,6 +166,23 @@ export function roomTests({ open, until, shot, start, stop, restart, port }) {
       await ana.context().close();
     },
 
+    async "JPEGs without sound are watched together, too"() {
+      const page = await open("/?together=silent");
+      await page.getByLabel("Your name").fill("Ana");
+      await page.getByRole("button", { name: "Make a room" }).click();
+      await inside(page);
+      const goes = () => until(page, () => document.querySelector("room-stage").seat.timelines?.newest().going === "playing");
+      const at = () => page.evaluate(() => document.querySelector("room-stage").player.position());
+      await goes();
+      const before = await at();
+      await until(page, (before) => document.querySelector("room-stage").player.position() > before + 1, before);
+      await page.evaluate(() => document.querySelector("room-stage").deeds().seek(10));
+      await until(page, () => document.querySelector("room-stage").player.position() >= 10);
+      await goes();
+      assert.ok((await page.evaluate(() => document.querySelector("room-stage").player.pictures.drawn)) > 0);
+      await page.context().close();
+    },
+
     async "a live stream is watched together with one delay"() {
       const page = await open("/?together=pattern");
       await page.getByLabel("Your name").fill("Ana");

@@ -50,7 +50,7 @@ async function origin(...flags) {
   return start("server", ...flags, "--listen", `127.0.0.1:${port}`, "--no-announce");
 }
 
-/** A library of one movie that has two texts in it, and one beside it. */
+/** A library of a movie that has two texts in it, and one beside it, and of one of silent JPEGs. */
 function texts() {
   const movies = mkdtempSync(join(folder, "movies-"));
   const srt = (word) => `1\n00:00:01,000 --> 00:00:20,000\n${word}\n`;
@@ -60,8 +60,12 @@ function texts() {
     "-map", "0:v", "-map", "0:a", "-map", "1", "-map", "1", "-c", "copy", "-c:s:0", "subrip", "-c:s:1", "ass",
     "-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=ger", "-metadata:s:s:1", `title=${HOSTILE}`, movie]);
   writeFileSync(beside, srt(`Bonjour & ${HOSTILE}`));
-  // A file that was just written may not be all there.
-  utimesSync(movie, new Date(0), new Date(0));
+  // Pictures without sound that no browser plays by itself.
+  const silent = join(movies, "silent.mkv");
+  execFileSync("ffmpeg", ["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=20",
+    "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-g", "25", silent]);
+  // Files that were just written may not be all there.
+  for (const file of [movie, silent]) utimesSync(file, new Date(0), new Date(0));
   return movies;
 }
 await origin("--test-pattern", "--size", "640x360", "--name", "pattern");
@@ -81,7 +85,7 @@ const browser = await chromium.launch({
 });
 const complaints = [];
 /** Streams there are. */
-const COUNT = 7;
+const COUNT = 8;
 
 async function open(path, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });

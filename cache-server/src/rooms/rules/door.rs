@@ -76,10 +76,10 @@ impl Room {
             let reason = "you were banned from this room; only its host could have let you in";
             return Some(words::refused(Refusal::NotLetIn, reason));
         }
-        let knocking = self.knocks.iter().map(|knock| &knock.who.ask.name);
-        let mut names = self.members.iter().map(|member| &member.name).chain(knocking);
-        if names.any(|taken| fold(taken) == name) {
-            return Some(words::name_taken(&who.ask.name));
+        let knocking = self.knocks.iter().map(|knock| (&knock.who.ask.name, false));
+        let members = self.members.iter().map(|member| (&member.name, member.seat.is_none()));
+        if let Some((_, away)) = members.chain(knocking).find(|(taken, _)| fold(taken) == name) {
+            return Some(words::name_taken(&who.ask.name, away));
         }
         (self.members.len() >= self.size).then(|| words::full(self.size))
     }

@@ -6,7 +6,7 @@ use proto::time::Stamp;
 
 use super::door::fold;
 use super::pace::Rate;
-use super::{Ban, Output, Room, SeatId, words};
+use super::{Ban, Member, Output, Room, SeatId, words};
 
 /// A host that is away so long is host no more, microseconds; counted while somebody is here.
 const GRACE_US: i64 = 30_000_000;
@@ -27,8 +27,11 @@ impl Room {
             RoomAct::Ask => return self.ask(index, now),
             RoomAct::TakeBack => return self.take_back(seat, id, now),
             _ if id != self.host => {
-                let host = self.host_name();
-                return self.tell(seat, words::not_host(&host));
+                return self.tell(seat, self.not_host());
+            }
+            RoomAct::Kick(whom) | RoomAct::Ban(whom) if whom == id => {
+                let reason = "that is you; leave with /leave, or close the room with /close";
+                return self.tell(seat, words::refused(Refusal::NotThere, reason));
             }
             _ => {}
         }
@@ -54,6 +57,13 @@ impl Room {
     pub(super) fn host_name(&self) -> String {
         let host = self.members.iter().find(|member| member.id == self.host);
         host.map_or_else(String::new, |host| host.name.clone())
+    }
+
+    /// What is said to who is not host and acts like one.
+    pub(super) fn not_host(&self) -> Message {
+        let is_host = |member: &&Member| member.id == self.host;
+        let away = self.members.iter().find(is_host).is_some_and(|host| host.seat.is_none());
+        words::not_host(&self.host_name(), away)
     }
 
     fn ask(&mut self, index: usize, now: Stamp) {
@@ -89,7 +99,12 @@ impl Room {
     fn deny(&mut self, whom: u32) -> bool {
         self.members_changed(0);
         let asking = self.members.iter_mut().find(|member| member.id == whom && member.asks);
-        asking.map(|member| member.asks = false).is_some()
+        let Some(member) = asking else { return false };
+        member.asks = false;
+        if let Some(seat) = member.seat {
+            self.tell(seat, words::denied(&self.host_name()));
+        }
+        true
     }
 
     fn open(&mut self, knock: u32, now: Stamp) -> bool {

@@ -41,8 +41,7 @@ impl Room {
             return self.tell(seat, words::refused(Refusal::Live, reason));
         }
         if self.about.settings.control == Control::Host && id != self.host {
-            let host = self.host_name();
-            return self.tell(seat, words::not_host(&host));
+            return self.tell(seat, self.not_host());
         }
         match remote {
             Remote::Play => self.play(who, now),

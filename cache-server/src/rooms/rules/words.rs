@@ -49,8 +49,14 @@ pub fn too_many_tries() -> Message {
     refused(Refusal::TooManyTries, reason)
 }
 
-pub(super) fn name_taken(name: &str) -> Message {
-    let reason = format!("somebody called {name} is in the room; choose another name with --name");
+/// `away`: whoever has it lost the connection.
+pub(super) fn name_taken(name: &str, away: bool) -> Message {
+    let taken = if away {
+        "has lost the connection, and the name is kept for ten minutes"
+    } else {
+        "is in the room"
+    };
+    let reason = format!("somebody called {name} {taken}; choose another name with --name");
     refused(Refusal::NameTaken, &reason)
 }
 
@@ -59,8 +65,21 @@ pub(super) fn full(size: usize) -> Message {
     refused(Refusal::Full, &reason)
 }
 
-pub(super) fn not_host(host: &str) -> Message {
-    let reason = format!("only the host ({host}) may do that; ask to be host with /ask");
+/// `away`: the host has lost the connection.
+pub(super) fn not_host(host: &str, away: bool) -> Message {
+    let reason = if away {
+        format!(
+            "only the host may do that, and {host} has lost the connection; somebody else \
+             becomes host within half a minute"
+        )
+    } else {
+        format!("only the host ({host}) may do that; ask to be host with /ask")
+    };
+    refused(Refusal::NotHost, &reason)
+}
+
+pub(super) fn denied(host: &str) -> Message {
+    let reason = format!("{host} stays host for now");
     refused(Refusal::NotHost, &reason)
 }
 

@@ -128,6 +128,7 @@ fn the_host_hands_over_to_who_asks() {
     assert!(stage.room.whos_there().members[1].asks);
     let ben_id = stage.id(ben);
     act(&mut stage, ana, RoomAct::Deny(ben_id));
+    assert_eq!(stage.refused(ben), Some(Refusal::NotHost), "who asked hears of it");
     assert!(!stage.room.whos_there().members[1].asks);
     act(&mut stage, ana, RoomAct::Deny(ben_id));
     assert_eq!(stage.refused(ana), Some(Refusal::NotThere), "does not ask any more");
