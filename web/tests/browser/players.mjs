@@ -70,7 +70,9 @@ const players = {
   },
   async mpv(url, from) {
     const to = file("mkv");
-    const flags = ["--no-config", "--really-quiet", `--length=${LENGTH}`, `--start=${from}`, "--ovc=mpeg4", "--oac=ac3", `--o=${to}`];
+    // Asked for the very beginning it seeks, too.
+    const seek = from ? [`--start=${from}`] : [];
+    const flags = ["--no-config", "--really-quiet", `--length=${LENGTH}`, ...seek, "--ovc=mpeg4", "--oac=ac3", `--o=${to}`];
     await call("mpv", ...flags, url);
     return await counted(to);
   },
