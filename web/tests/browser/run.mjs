@@ -50,7 +50,7 @@ async function origin(...flags) {
   return start("server", ...flags, "--listen", `127.0.0.1:${port}`, "--no-announce");
 }
 
-/** A library of a movie that has two texts in it, and one beside it, and of one of silent JPEGs. */
+/** A library of one movie that has two texts in it, and one beside it. */
 function texts() {
   const movies = mkdtempSync(join(folder, "movies-"));
   const srt = (word) => `1\n00:00:01,000 --> 00:00:20,000\n${word}\n`;
@@ -60,18 +60,25 @@ function texts() {
     "-map", "0:v", "-map", "0:a", "-map", "1", "-map", "1", "-c", "copy", "-c:s:0", "subrip", "-c:s:1", "ass",
     "-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=ger", "-metadata:s:s:1", `title=${HOSTILE}`, movie]);
   writeFileSync(beside, srt(`Bonjour & ${HOSTILE}`));
-  // Pictures without sound that no browser plays by itself.
-  const silent = join(movies, "silent.mkv");
+  // A file that was just written may not be all there.
+  utimesSync(movie, new Date(0), new Date(0));
+  return movies;
+}
+
+/** A library of pictures without sound that no browser plays by itself. */
+function silent() {
+  const movies = mkdtempSync(join(folder, "movies-"));
+  const movie = join(movies, "silent.mkv");
   execFileSync("ffmpeg", ["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=20",
-    "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-g", "25", silent]);
-  // Files that were just written may not be all there.
-  for (const file of [movie, silent]) utimesSync(file, new Date(0), new Date(0));
+    "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-g", "25", movie]);
+  utimesSync(movie, new Date(0), new Date(0));
   return movies;
 }
 await origin("--test-pattern", "--size", "640x360", "--name", "pattern");
 await origin("--test-pattern", "--size", "640x360", "--codec", "mjpeg", "--name", "camera");
 await origin("--test-pattern", "--size", "320x240", "--name", HOSTILE);
 await origin("--library", "samples");
+await origin("--library", silent());
 const reader = await origin("--library", texts());
 const [port, http] = [await freePort(), await freePort()];
 const relayed = () => start("cache-server", ...origins, "--listen", `127.0.0.1:${port}`, "--http", `127.0.0.1:${http}`,
