@@ -90,7 +90,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let rooms_file = lobby.as_ref().and_then(|lobby| lobby.file());
     let cinema = wanted.map(|settings| Cinema::open(settings, &node, &Handle::current()));
     let cinema = cinema.transpose()?;
-    // Nothing can fail any more.
+    // What may keep it from starting is behind it.
     say_hello(&named, rooms_file, accounts.as_ref(), &addresses, &pages);
 
     let recorded = node.clone();

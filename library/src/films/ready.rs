@@ -90,7 +90,9 @@ async fn keep_texts(films: &Films, film: &Arc<Film>) {
             let _ = std::fs::remove_file(&to);
         })
     });
-    if let Err(error) = kept.await {
+    if let Err(error) = kept.await
+        && !film.is_gone()
+    {
         tracing::warn!("films: '{}' lost its subtitles: {error}", film.card().title);
     }
 }

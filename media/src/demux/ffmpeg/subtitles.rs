@@ -1,8 +1,9 @@
 //! Texts within a movie: found by ffprobe, read out by ffmpeg as WebVTT.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -48,16 +49,8 @@ pub(crate) fn list(movie: &Path) -> Option<Vec<Text>> {
 
 /// The text of a stream as WebVTT, at most `most` bytes of it; or the last that ffmpeg said.
 pub(crate) fn read(movie: &Path, index: u32, most: usize) -> Result<Vec<u8>, String> {
-    let tools = Tools::default();
-    let mut child = Command::new(&tools.ffmpeg)
-        .args(os(&["-nostdin", "-hide_banner", "-loglevel", "error"]))
-        .args(Input::File(movie.to_owned()).arguments())
-        .args(os(&["-map", &format!("0:{index}"), "-f", "webvtt", "pipe:1"]))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(unstarted)?;
+    let arguments = os(&["-map", &format!("0:{index}"), "-f", "webvtt", "pipe:1"]);
+    let mut child = start(movie, &arguments, Stdio::piped())?;
     let stderr = Stderr::collect(&mut child);
     let stdout = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
@@ -86,23 +79,18 @@ pub(crate) fn keep(
     most: u64,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<(), String> {
-    let mut arguments = Vec::new();
+    let mut arguments = os(&["-y"]);
     for (number, text) in texts.iter().enumerate() {
         let codec = if text.is_kept { "copy" } else { "subrip" };
         let map = format!("0:{}", text.index);
-        arguments.extend(["-map".into(), map, format!("-c:s:{number}"), codec.to_owned()]);
+        arguments.extend(os(&["-map", &map, &format!("-c:s:{number}"), codec]));
     }
-    let mut child = Command::new(&Tools::default().ffmpeg)
-        .args(os(&["-nostdin", "-hide_banner", "-loglevel", "error", "-y"]))
-        .args(Input::File(movie.to_owned()).arguments())
-        .args(arguments)
-        .args(["-fs", &most.to_string(), "-f", "matroska"])
-        .arg(to)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(unstarted)?;
+    arguments.extend(os(&["-fs", &most.to_string(), "-f", "matroska"]));
+    // What stands before a colon would be a protocol.
+    let mut named = OsString::from("file:");
+    named.push(to);
+    arguments.push(named);
+    let mut child = start(movie, &arguments, Stdio::null())?;
     let stderr = Stderr::collect(&mut child);
     let began = Instant::now();
     loop {
@@ -118,9 +106,18 @@ pub(crate) fn keep(
     Err("it takes too long, or is not wanted any more".to_owned())
 }
 
-fn unstarted(error: std::io::Error) -> String {
-    match Failure::of_spawn(error) {
+/// Starts ffmpeg on a movie.
+fn start(movie: &Path, arguments: &[OsString], stdout: Stdio) -> Result<Child, String> {
+    let child = Command::new(&Tools::default().ffmpeg)
+        .args(os(&["-nostdin", "-hide_banner", "-loglevel", "error"]))
+        .args(Input::File(movie.to_owned()).arguments())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn();
+    child.map_err(|error| match Failure::of_spawn(error) {
         Failure::Spawn(error) => error.to_string(),
         _ => "it is not installed; apt install ffmpeg".to_owned(),
-    }
+    })
 }
